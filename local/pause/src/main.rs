@@ -1,0 +1,2 @@
+//! pause
+fn main() {}

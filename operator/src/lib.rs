@@ -1,0 +1,1 @@
+//! foodplatform-operator

@@ -1,0 +1,82 @@
+//! What an owner says of its row: the whole of it, with the row's version, so that a reader keeps the newest and
+//! needs no history.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Cancellation, CookReason, CookStatus, DeliveryStatus, FreeText, Identifier, OrderReason, OrderStatus, Quantity,
+};
+
+/// An order as its owner, the order service, has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the names say it; the states are documented on their types")]
+pub struct OrderSnapshot {
+    pub order_id: Identifier,
+    pub customer_id: Identifier,
+    pub restaurant_id: Identifier,
+    pub menu_id: Identifier,
+    pub quantity: Quantity,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<FreeText>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<FreeText>,
+    pub status: OrderStatus,
+    pub cancellation: Cancellation,
+    /// Why, when `status` is `CANCELLED`.
+    #[serde(default)]
+    pub reason: Option<OrderReason>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    /// Grows by one at least with every change of the row; starts at 1.
+    pub version: i64,
+}
+
+/// A cook as its owner, the cook service, has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the names say it; the states are documented on their types")]
+pub struct CookSnapshot {
+    pub cook_id: Identifier,
+    pub order_id: Identifier,
+    pub customer_id: Identifier,
+    pub restaurant_id: Identifier,
+    pub menu_id: Identifier,
+    pub quantity: Quantity,
+    pub status: CookStatus,
+    /// Why, when `status` is `CANCELLED`.
+    #[serde(default)]
+    pub reason: Option<CookReason>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    /// Grows by one at least with every change of the row; starts at 1.
+    pub version: i64,
+}
+
+/// Whether the kitchen had the stock for an order, with the cook that it became.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StockCheck {
+    /// Whether the stock was there, and is reserved now.
+    pub available: bool,
+    /// The cook: `STARTED` when available, otherwise `CANCELLED` with the reason.
+    #[serde(flatten)]
+    pub cook: CookSnapshot,
+}
+
+/// A delivery as its owner, the delivery service, has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the names say it; the states are documented on their types")]
+pub struct DeliverySnapshot {
+    pub delivery_id: Identifier,
+    pub order_id: Identifier,
+    pub cook_id: Identifier,
+    pub customer_id: Identifier,
+    pub status: DeliveryStatus,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    /// Grows by one at least with every change of the row; starts at 1.
+    pub version: i64,
+}

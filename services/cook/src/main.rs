@@ -1,0 +1,2 @@
+//! cook
+fn main() {}

@@ -1,0 +1,2 @@
+//! mypage
+fn main() {}
