@@ -1,10 +1,12 @@
-// Every Kubernetes component of the local cluster in one binary: the first argument picks one.
+// Every Kubernetes component of the local cluster in one binary: the first argument picks one, or, as with
+// busybox, the name it is called by (kubectl is a link to it).
 package main
 
 import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"go.etcd.io/etcd/server/v3/etcdmain"
@@ -21,6 +23,9 @@ import (
 )
 
 func main() {
+	if filepath.Base(os.Args[0]) == "kubectl" {
+		os.Args = append([]string{"kubernetes", "kubectl"}, os.Args[1:]...)
+	}
 	if len(os.Args) < 2 {
 		fmt.Fprintln(os.Stderr, "usage: kubernetes COMPONENT [flags]")
 		os.Exit(2)

@@ -1,0 +1,18 @@
+# One image per program: static, from scratch, not root. `cargo xtask images` fills dist/ and builds them all; by hand:
+#
+#   docker build --build-arg BINARY=order --tag REGISTRY/order:TAG .
+FROM scratch
+
+# operator, order, cook, delivery, mypage or gateway
+ARG BINARY
+
+LABEL org.opencontainers.image.title="${BINARY}" \
+      org.opencontainers.image.description="${BINARY} of the food-delivery platform" \
+      org.opencontainers.image.licenses="Apache-2.0"
+
+COPY --chown=65532:65532 dist/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+# One path for all, since an entrypoint knows no arguments.
+COPY --chown=65532:65532 dist/${BINARY} /service
+
+USER 65532:65532
+ENTRYPOINT ["/service"]

@@ -1,0 +1,144 @@
+//! The programs of others that we build from source, from their package registries: Kubernetes, its add-ons, Helm and Apache Kafka.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+};
+
+use anyhow::{Context, Result, anyhow};
+
+use crate::{Cache, Progress, Step, cache::checksum, exec, repository};
+
+const KUBERNETES_VERSION: &str = "1.35.4";
+const HELM: &str = "helm.sh/helm/v3/cmd/helm@v3.22.0";
+
+/// Where the built programs lie.
+#[derive(Debug, Clone)]
+pub struct Binaries {
+    /// Every component of Kubernetes and etcd; the first argument picks one.
+    pub(crate) kubernetes: PathBuf,
+    /// `coredns` and `metrics-server`, likewise.
+    pub(crate) addons: PathBuf,
+    /// The directory of Kafka's jars.
+    pub(crate) kafka: PathBuf,
+    kubectl: PathBuf,
+    helm: PathBuf,
+}
+
+impl Binaries {
+    /// Builds what the cache does not hold.
+    ///
+    /// # Errors
+    /// When a build fails, with the tool's own words.
+    pub fn build(cache: &Cache, progress: &Progress) -> Result<Self> {
+        thread::scope(|scope| {
+            // Maven waits for the network while Go keeps the processors busy. Go builds take all of them: one by one.
+            let kafka = scope.spawn(|| kafka(cache, progress));
+            let kubernetes = kubernetes(cache, progress)?;
+            let addons = addons(cache, progress)?;
+            let helm = helm(cache, progress)?;
+            let kafka = kafka.join().map_err(|_| anyhow!("the build of Kafka panicked"))??;
+            Ok(Self { kubectl: kubernetes.join("kubectl"), kubernetes: kubernetes.join("kubernetes"), addons, helm, kafka })
+        })
+    }
+
+    /// The client of the very version that the cluster runs.
+    pub fn kubectl(&self) -> &Path {
+        &self.kubectl
+    }
+
+    /// Helm.
+    pub fn helm(&self) -> &Path {
+        &self.helm
+    }
+}
+
+fn kubernetes(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
+    let (major, minor) = KUBERNETES_VERSION
+        .split_once('.')
+        .and_then(|(major, rest)| Some((major, rest.split_once('.')?.0)))
+        .context("the version of Kubernetes has no minor part")?;
+    let version = "k8s.io/component-base/version";
+    let flags = format!(
+        "-s -w -X {version}.gitVersion=v{KUBERNETES_VERSION} -X {version}.gitMajor={major} -X {version}.gitMinor={minor} \
+         -X {version}.gitTreeState=clean"
+    );
+    go_module(cache, progress, "kubernetes", &flags, |directory| {
+        symlink("kubernetes", directory.join("kubectl")).context("cannot link kubectl")
+    })
+}
+
+fn addons(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
+    Ok(go_module(cache, progress, "addons", "-s -w", |_| Ok(()))?.join("addons"))
+}
+
+/// Builds the Go module in our directory `name` into a binary of that name.
+fn go_module(
+    cache: &Cache,
+    progress: &Progress,
+    name: &str,
+    flags: &str,
+    finish: impl FnOnce(&Path) -> Result<()>,
+) -> Result<PathBuf> {
+    let module = repository().join("local").join(name);
+    let sources = ["go.mod", "go.sum", "main.go"].map(|file| module.join(file));
+    let key = checksum(&sources.each_ref().map(PathBuf::as_path), &[flags])?;
+    cache.entry(name, &key, |directory| {
+        let step = progress.step(&format!("build {name}"));
+        go(&step, &["build", "-v", "-trimpath", "-ldflags", flags, "-o", &directory.join(name).to_string_lossy(), "."], &module, None)?;
+        finish(directory)?;
+        step.done("");
+        Ok(())
+    })
+}
+
+fn helm(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
+    let key = checksum(&[], &[HELM])?;
+    let entry = cache.entry("helm", &key, |directory| {
+        let step = progress.step("build helm");
+        go(&step, &["install", "-v", "-trimpath", "-ldflags", "-s -w", HELM], directory, Some(directory))?;
+        step.done("");
+        Ok(())
+    })?;
+    Ok(entry.join("helm"))
+}
+
+fn go(step: &Step, arguments: &[&str], directory: &Path, output: Option<&Path>) -> Result<()> {
+    let mut command = Command::new("go");
+    command.args(arguments).current_dir(directory).env("CGO_ENABLED", "0");
+    if let Some(output) = output {
+        command.env("GOBIN", output);
+    }
+    let mut packages = 0;
+    exec::follow(&mut command, |line| {
+        if line.starts_with("go: downloading") {
+            step.message(line);
+        } else {
+            packages += 1;
+            step.message(&format!("{packages} packages, {line}"));
+        }
+    })?;
+    Ok(())
+}
+
+fn kafka(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
+    let project = repository().join("local/kafka/pom.xml");
+    let key = checksum(&[&project], &[])?;
+    cache.entry("kafka", &key, |directory| {
+        let step = progress.step("fetch Apache Kafka");
+        // Maven writes beside its project, so that gets a place of its own too.
+        let work = tempfile::tempdir()?;
+        fs::copy(&project, work.path().join("pom.xml"))?;
+        exec::run(
+            Command::new("mvn")
+                .args(["--quiet", "--batch-mode", "dependency:copy-dependencies", "-DincludeScope=runtime"])
+                .arg(format!("-DoutputDirectory={}", directory.display()))
+                .current_dir(work.path()),
+        )?;
+        step.done("");
+        Ok(())
+    })
+}

@@ -1,0 +1,141 @@
+//! Apache Kafka: one node that is controller and broker.
+
+use std::{
+    fs,
+    net::{IpAddr, SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::Result;
+use nix::sys::signal::Signal;
+
+use crate::{Binaries, Daemon, exec, process::free_port, program::Program};
+
+/// Any value will do: one node is one cluster.
+const CLUSTER_ID: &str = "Zm9vZHBsYXRmb3JtLWxvYw";
+
+/// A Kafka broker on free ports, for tests. It ends when this is dropped.
+pub struct Kafka {
+    /// The broker's process.
+    pub server: Daemon,
+    address: SocketAddr,
+}
+
+impl Kafka {
+    /// Starts a broker at `address` with all that it writes in `directory`, and waits until it is ready: some 5 s.
+    ///
+    /// # Errors
+    /// When it does not start, with the end of its log.
+    pub fn start(binaries: &Binaries, directory: &Path, address: IpAddr) -> Result<Self> {
+        let address = SocketAddr::new(address, free_port()?);
+        let controller = SocketAddr::new(address.ip(), free_port()?);
+        let broker = Broker {
+            jars: binaries.kafka.clone(),
+            directory: directory.to_owned(),
+            controller,
+            listeners: vec![Listener { name: "HOST", address, advertised: address.to_string() }],
+        };
+        let program = broker.prepare()?;
+        let server = Daemon::start(program, directory.to_owned(), Signal::SIGTERM, move || answers(address))?;
+        Ok(Self { server, address })
+    }
+
+    /// For the clients' `bootstrap.servers`.
+    pub fn bootstrap_servers(&self) -> String {
+        self.address.to_string()
+    }
+}
+
+/// Where clients of one kind reach the broker.
+pub(crate) struct Listener {
+    pub(crate) name: &'static str,
+    pub(crate) address: SocketAddr,
+    /// What the broker tells its clients to connect to.
+    pub(crate) advertised: String,
+}
+
+/// The settings of a broker.
+pub(crate) struct Broker {
+    pub(crate) jars: PathBuf,
+    pub(crate) directory: PathBuf,
+    pub(crate) controller: SocketAddr,
+    /// The first is the broker's own.
+    pub(crate) listeners: Vec<Listener>,
+}
+
+impl Broker {
+    /// Writes the configuration, formats the storage if that is not done yet, and returns the program to run.
+    pub(crate) fn prepare(&self) -> Result<Program> {
+        fs::create_dir_all(&self.directory)?;
+        let log4j = self.directory.join("log4j2.xml");
+        fs::write(&log4j, include_str!("../kafka/log4j2.xml"))?;
+        let properties = self.directory.join("server.properties");
+        fs::write(&properties, self.properties())?;
+
+        let log4j = format!("-Dlog4j2.configurationFile={}", log4j.display());
+        let java = |options: &[&str], class: &str, arguments: &[&str]| {
+            let mut line: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
+            line.extend([log4j.clone(), "-cp".to_owned(), format!("{}/*", self.jars.display()), class.to_owned()]);
+            line.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+            line
+        };
+        let file = properties.to_string_lossy();
+        if !self.data().join("meta.properties").exists() {
+            // Class data sharing and the first compiler alone: it lives for a second.
+            let format = java(
+                &["-XX:TieredStopAtLevel=1"],
+                "kafka.tools.StorageTool",
+                &["format", "--ignore-formatted", "--cluster-id", CLUSTER_ID, "--config", &file],
+            );
+            exec::run(Command::new("java").args(format))?;
+        }
+        let options = ["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError"];
+        Ok(Program::new("kafka", Path::new("java"), java(&options, "kafka.Kafka", &[&file])))
+    }
+
+    fn data(&self) -> PathBuf {
+        self.directory.join("data")
+    }
+
+    fn properties(&self) -> String {
+        let join = |text: fn(&Listener) -> String| self.listeners.iter().map(text).collect::<Vec<_>>().join(",");
+        let own = self.listeners.first().map_or("", |listener| listener.name);
+        let controller = self.controller;
+        let (listeners, advertised) = (
+            join(|listener| format!("{}://{}", listener.name, listener.address)),
+            join(|listener| format!("{}://{}", listener.name, listener.advertised)),
+        );
+        let protocols = join(|listener| format!("{}:PLAINTEXT", listener.name));
+        let data = self.data();
+        format!(
+            "process.roles=broker,controller\n\
+             node.id=1\n\
+             controller.quorum.voters=1@{controller}\n\
+             controller.listener.names=CONTROLLER\n\
+             inter.broker.listener.name={own}\n\
+             listeners={listeners},CONTROLLER://{controller}\n\
+             advertised.listeners={advertised}\n\
+             listener.security.protocol.map={protocols},CONTROLLER:PLAINTEXT\n\
+             log.dirs={}\n\
+             auto.create.topics.enable=false\n\
+             group.initial.rebalance.delay.ms=0\n\
+             offsets.topic.num.partitions=4\n\
+             offsets.topic.replication.factor=1\n\
+             transaction.state.log.num.partitions=4\n\
+             transaction.state.log.replication.factor=1\n\
+             transaction.state.log.min.isr=1\n\
+             share.coordinator.state.topic.num.partitions=1\n\
+             share.coordinator.state.topic.replication.factor=1\n\
+             share.coordinator.state.topic.min.isr=1\n\
+             log.cleaner.dedupe.buffer.size=16777216\n",
+            data.display()
+        )
+    }
+}
+
+/// Whether the broker takes connections. It does not before it can serve requests.
+pub(crate) fn answers(address: SocketAddr) -> bool {
+    TcpStream::connect_timeout(&address, Duration::from_millis(500)).is_ok()
+}

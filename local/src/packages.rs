@@ -1,0 +1,62 @@
+//! Debian packages that the cluster needs.
+
+use std::{fs, path::Path, process::Command};
+
+use anyhow::{Context, Result};
+
+use crate::{Progress, exec};
+
+const PACKAGES: &[&str] = &[
+    "buildah",
+    "ca-certificates",
+    "conntrack",
+    "containerd",
+    "containernetworking-plugins",
+    "ipset",
+    "iproute2",
+    "iptables",
+    "musl-tools",
+    "postgresql",
+    "runc",
+    "socat",
+];
+
+/// Installs those Debian packages that are missing.
+///
+/// # Errors
+/// When apt fails, with its own words.
+pub fn install_packages(progress: &Progress) -> Result<()> {
+    let missing: Vec<&str> = PACKAGES.iter().copied().filter(|name| !is_installed(name)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let step = progress.step("install packages");
+    step.message(&missing.join(" "));
+    if missing.contains(&"postgresql") {
+        no_default_postgresql()?;
+    }
+    apt(&["update"])?;
+    let mut arguments = vec!["install", "--yes", "--no-install-recommends"];
+    arguments.extend(&missing);
+    apt(&arguments)?;
+    step.done(&missing.join(" "));
+    Ok(())
+}
+
+fn is_installed(package: &str) -> bool {
+    let mut query = Command::new("dpkg-query");
+    exec::run(query.args(["--show", "--showformat=${db:Status-Status}", package])).is_ok_and(|status| status == "installed")
+}
+
+/// Debian's package makes and starts a server of its own when it is installed, unless this file says no.
+fn no_default_postgresql() -> Result<()> {
+    let directory = Path::new("/etc/postgresql-common/createcluster.d");
+    fs::create_dir_all(directory)?;
+    fs::write(directory.join("foodplatform.conf"), "create_main_cluster = false\n").context("cannot configure PostgreSQL's package")
+}
+
+fn apt(arguments: &[&str]) -> Result<()> {
+    let mut command = Command::new("apt-get");
+    command.arg("-qq").args(["-o", "DPkg::Lock::Timeout=120"]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+    exec::run(&mut command).map(drop)
+}

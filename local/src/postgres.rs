@@ -1,0 +1,157 @@
+//! PostgreSQL: Debian's server with a data directory of ours.
+
+use std::{
+    fs,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result};
+use nix::sys::signal::Signal;
+
+use crate::{
+    Daemon, exec,
+    pki::write_private,
+    process::free_port,
+    program::{Account, Program},
+};
+
+/// The superuser, and the database that is made for it.
+const NAME: &str = "foodplatform";
+
+/// A PostgreSQL server on a free port, for tests. It ends when this is dropped.
+pub struct Postgres {
+    /// The server's process.
+    pub server: Daemon,
+    url: String,
+}
+
+impl Postgres {
+    /// Starts a server at `address` with all that it writes in `directory`, and waits until it is ready: some 3 s.
+    /// When this process is root, the server runs as Debian's user `postgres`, who must be able to reach `directory`.
+    ///
+    /// # Errors
+    /// When it does not start, with the end of its log.
+    pub fn start(directory: &Path, address: IpAddr) -> Result<Self> {
+        let database = Database::at(directory, SocketAddr::new(address, free_port()?))?;
+        let program = database.prepare()?;
+        let url = database.url(&database.address.to_string())?;
+        // Interrupt means "fast shutdown": clients are disconnected, not waited for.
+        let server = Daemon::start(program, directory.to_owned(), Signal::SIGINT, move || database.answers())?;
+        Ok(Self { server, url })
+    }
+
+    /// The connection URL of the superuser.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+/// The settings of a server.
+pub(crate) struct Database {
+    programs: PathBuf,
+    directory: PathBuf,
+    address: SocketAddr,
+    account: Account,
+}
+
+impl Database {
+    pub(crate) fn at(directory: &Path, address: SocketAddr) -> Result<Self> {
+        let programs = programs()?;
+        Ok(Self { programs, directory: directory.to_owned(), address, account: Account::named("postgres")? })
+    }
+
+    /// Makes the data directory if that is not done yet, and returns the program to run.
+    pub(crate) fn prepare(&self) -> Result<Program> {
+        self.account.own_directory(&self.directory)?;
+        if !self.data().exists() {
+            self.initialize()?;
+        }
+        let (address, port) = (self.address.ip(), self.address.port());
+        let mut arguments = vec!["-D".to_owned(), self.data().to_string_lossy().into_owned()];
+        for setting in [
+            format!("listen_addresses={address}"),
+            format!("port={port}"),
+            "unix_socket_directories=".to_owned(),
+            "max_connections=300".to_owned(),
+            // The data needs to outlive a process, not a power cut.
+            "fsync=off".to_owned(),
+            "full_page_writes=off".to_owned(),
+        ] {
+            arguments.extend(["-c".to_owned(), setting]);
+        }
+        Ok(Program::new("postgresql", &self.programs.join("postgres"), arguments).as_account(&self.account))
+    }
+
+    /// The superuser's URL by way of `host`, which may carry a port.
+    pub(crate) fn url(&self, host: &str) -> Result<String> {
+        let password = fs::read_to_string(self.password()).context("the password of PostgreSQL's superuser is gone")?;
+        Ok(format!("postgres://{NAME}:{}@{host}/{NAME}", password.trim()))
+    }
+
+    /// Whether the server takes connections and has finished recovering.
+    pub(crate) fn answers(&self) -> bool {
+        let mut command = Command::new(self.programs.join("pg_isready"));
+        command.args(["--quiet", "--host", &self.address.ip().to_string(), "--port", &self.address.port().to_string()]);
+        command.status().is_ok_and(|status| status.success())
+    }
+
+    fn data(&self) -> PathBuf {
+        self.directory.join("data")
+    }
+
+    fn password(&self) -> PathBuf {
+        self.directory.join("password")
+    }
+
+    /// Fills a new data directory, which takes its name when it is complete.
+    fn initialize(&self) -> Result<()> {
+        let (new, password) = (self.directory.join("data.new"), self.password());
+        if new.exists() {
+            fs::remove_dir_all(&new)?;
+        }
+        write_private(&password, &random_password()?)?;
+        self.account.own(&password)?;
+        let owner = self.account.setpriv();
+        let run = |script: &str| {
+            let mut command = if nix::unistd::Uid::effective().is_root() {
+                let mut command = Command::new("setpriv");
+                command.args(&owner).arg("sh");
+                command
+            } else {
+                Command::new("sh")
+            };
+            command.args(["-euc", script, "sh"]).args([&self.programs, &new, &password]).current_dir(&self.directory);
+            exec::run(&mut command)
+        };
+        run(&format!(
+            "\"$1\"/initdb --pgdata=\"$2\" --username={NAME} --pwfile=\"$3\" --auth=scram-sha-256 \
+             --encoding=UTF8 --locale=C.UTF-8 --no-sync --no-instructions"
+        ))?;
+        run("echo 'host all all 0.0.0.0/0 scram-sha-256' >> \"$2\"/pg_hba.conf")?;
+        run(&format!("echo 'CREATE DATABASE {NAME}' | \"$1\"/postgres --single -F -D \"$2\" postgres"))?;
+        fs::rename(&new, self.data())?;
+        Ok(())
+    }
+}
+
+/// Debian keeps the server's programs off PATH, one directory per version: the newest.
+fn programs() -> Result<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql").context("PostgreSQL is not installed: apt-get install postgresql")?;
+    versions
+        .flatten()
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse::<u32>().ok()?, entry.path().join("bin"))))
+        .filter(|(_, programs)| programs.join("postgres").is_file())
+        .max()
+        .map(|(_, programs)| programs)
+        .context("PostgreSQL's server is not installed: apt-get install postgresql")
+}
+
+/// 128 random bits in hexadecimal: nothing in it needs escaping in a URL.
+fn random_password() -> Result<String> {
+    use std::io::Read;
+    let mut bytes = [0; 16];
+    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}

@@ -1,0 +1,24 @@
+# Runs once inside the cluster's new namespaces: nothing here is seen from outside, and all of it ends with them.
+# Arguments: the state directory, the node's address with its prefix length, the cluster's name.
+set -eu
+state=$1 address=$2 name=$3
+
+hostname "$name"
+# The kubelet's mounts must reach the containers that containerd starts, and nobody else.
+mount --make-rshared /
+# Sockets, locks, named network namespaces, address leases: gone with the namespaces.
+mount -t tmpfs -o mode=755 tmpfs /run
+mount --bind "$state/log" /var/log
+mount --bind "$state/kubelet" /var/lib/kubelet
+mount --bind "$state/cni" /var/lib/cni
+# These settings belong to the whole machine, and the kubelet would change some.
+for group in vm kernel; do
+  mount --bind /proc/sys/$group /proc/sys/$group
+  mount -o remount,bind,ro /proc/sys/$group
+done
+
+ip link set lo up
+ip link add fp0 type bridge
+ip address add "$address" dev fp0
+ip link set fp0 up
+echo 1 > /proc/sys/net/ipv4/ip_forward

@@ -1,0 +1,44 @@
+//! The CustomResourceDefinition, as it is installed.
+
+use anyhow::Context as _;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt as _;
+use serde_json::Value;
+
+use super::FoodPlatform;
+
+/// The CustomResourceDefinition of FoodPlatform.
+///
+/// It differs from the derived one in that no field is nullable: the apiserver then takes `field: null` as the field
+/// being absent, as it does for Kubernetes' own kinds, and no rule meets a null.
+///
+/// # Errors
+///
+/// When the derived definition is none; only a change of the types can bring that about.
+pub fn crd() -> anyhow::Result<CustomResourceDefinition> {
+    let mut crd = serde_json::to_value(FoodPlatform::crd()).context("the definition can't be written as JSON")?;
+    remove_nullable(&mut crd);
+    serde_json::from_value(crd).context("the definition without nullable fields isn't one")
+}
+
+/// [`crd`] as YAML, as it is committed in `crds/`.
+///
+/// # Errors
+///
+/// As [`crd`].
+pub fn crd_yaml() -> anyhow::Result<String> {
+    serde_saphyr::to_string(&crd()?).context("the definition can't be written as YAML")
+}
+
+fn remove_nullable(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            if object.get("nullable") == Some(&Value::Bool(true)) {
+                object.remove("nullable");
+            }
+            object.values_mut().for_each(remove_nullable);
+        }
+        Value::Array(items) => items.iter_mut().for_each(remove_nullable),
+        _ => {}
+    }
+}

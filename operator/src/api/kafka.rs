@@ -1,0 +1,107 @@
+//! Kafka and the database: what the platform needs from outside.
+
+use std::collections::BTreeMap;
+
+use kube::KubeSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Serialize};
+
+use super::rules;
+
+/// The Kafka cluster and the topics on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::topic_prefix_is_immutable())]
+pub struct KafkaSpec {
+    /// `host:port` of the brokers to ask first, divided by commas. They have to be reachable from the platform's pods
+    /// and from the operator's.
+    #[schemars(length(min = 1, max = 1024))]
+    #[x_kube(validation = rules::bootstrap_servers())]
+    pub bootstrap_servers: String,
+    /// What the names of topics and consumer groups begin with. Immutable: other topics would be other data. Default:
+    /// `NAMESPACE.NAME.`, so that platforms can share a Kafka cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    #[x_kube(validation = rules::topic_prefix())]
+    pub topic_prefix: Option<String>,
+    /// Settings of each topic. What isn't set here is taken from `topicDefaults`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topics: Option<TopicsSpec>,
+    /// Settings of the topics that don't say it themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic_defaults: Option<TopicSpec>,
+}
+
+/// The topics. Each has a dead-letter topic beside it, `NAME.dlq`, with one partition.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TopicsSpec {
+    /// What order says to the kitchen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub menu: Option<TopicSpec>,
+    /// What the kitchen says to delivery.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cook: Option<TopicSpec>,
+    /// What delivery says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<TopicSpec>,
+    /// What the gateway took in for order while order was away (`order-requests`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_requests: Option<TopicSpec>,
+}
+
+/// Settings of a topic.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TopicSpec {
+    /// Partitions: how many pods of one service can work on the topic at once. They can be added to, never taken
+    /// away: a smaller number leaves the topic as it is. Default: 12.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub partitions: Option<i32>,
+    /// Copies of each partition. It is used when the topic is created; a later change is reported and not carried
+    /// out. Default: the brokers' `default.replication.factor`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 16))]
+    pub replication_factor: Option<i32>,
+    /// How long messages are kept, such as `7d`, `36h` or `forever`. Dead letters are kept for 30 days at least.
+    /// Default: `7d`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 16))]
+    #[x_kube(validation = rules::retention())]
+    pub retention: Option<String>,
+    /// Any other topic setting of Kafka, such as `min.insync.replicas: "2"`. On a topic it is laid over that of
+    /// `topicDefaults`, key by key. Default: the brokers' settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "topic_config")]
+    #[x_kube(validation = rules::config_without_retention())]
+    pub config: Option<BTreeMap<String, String>>,
+}
+
+/// The database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseSpec {
+    /// The Secret that holds the database's URL, `postgres://USER:PASSWORD@HOST:PORT/DATABASE`. The user has to be
+    /// allowed to create schemas in it.
+    pub secret_ref: SecretKeyRef,
+}
+
+/// A key of a Secret in the platform's namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretKeyRef {
+    /// The Secret's name.
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = rules::secret_name())]
+    pub name: String,
+    /// The key in the Secret's data. Default: `url`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = rules::secret_key())]
+    pub key: Option<String>,
+}
+
+fn topic_config(_: &mut SchemaGenerator) -> Schema {
+    rules::bounded_map(32, 1024)
+}

@@ -1,0 +1,35 @@
+//! FoodPlatform v1alpha1: what a user asks for, and what is so.
+//!
+//! One file per part of the spec. The schema holds the bounds and the rules (CEL), each with a message that names the
+//! field and the way out. It holds no defaults: they are applied in memory ([`defaults`]), so that nothing is written
+//! into the user's spec.
+
+#![allow(unreachable_pub, reason = "KubeSchema copies each `pub struct` into a function")]
+
+mod crd;
+pub mod defaults;
+mod gateway;
+mod kafka;
+mod logs;
+mod platform;
+mod rules;
+mod service;
+mod services;
+mod status;
+
+#[cfg(test)]
+mod tests;
+
+pub use crd::{crd, crd_yaml};
+pub use gateway::{GatewaySpec, GatewayType};
+pub use kafka::{DatabaseSpec, KafkaSpec, SecretKeyRef, TopicSpec, TopicsSpec};
+pub use logs::{AccessMode, LogVolumeSpec, LogsSpec, Retention};
+pub use platform::{FoodPlatform, FoodPlatformSpec, ImageSpec, PullPolicy};
+pub use service::FoodService;
+pub use services::{
+    Amounts, AutoscalingSpec, CookConfig, CookSpec, DeliveryConfig, DeliverySpec, HpaBehavior, HpaPolicy, HpaPolicyType,
+    HpaScalingRules, HpaSelectPolicy, ResourcesSpec, ServiceSpec, ServicesSpec,
+};
+pub use status::{
+    AutoscalingStatus, FoodPlatformStatus, ServiceStatus, TopicState, TopicStatus, VolumeStatus, condition,
+};

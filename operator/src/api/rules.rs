@@ -1,0 +1,229 @@
+//! The rules that the apiserver checks (CEL), in one place: each with a message that names the field and the way out.
+//!
+//! Strings are checked by rules rather than by `pattern`, whose message would only repeat the regular expression. A
+//! rule that compares with what was before sits on the parent object: on an optional field it would be bypassed by
+//! removing the field and adding it again.
+
+use kube::core::Rule;
+use schemars::{Schema, json_schema};
+
+/// A quantity that Kubernetes takes, without exponents; up to 12 digits.
+const QUANTITY: &str = r"^[0-9]{1,12}([.][0-9]{1,3})?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$";
+/// A DNS-1123 subdomain, as objects' names are.
+const SUBDOMAIN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+
+/// `self` matches the regular expression.
+fn matches(regex: &str, message: &str) -> Rule {
+    Rule::new(format!("self.matches('{regex}')")).message(message)
+}
+
+/// A map of strings with at most `properties` entries of at most `length` characters.
+pub(super) fn bounded_map(properties: u32, length: u32) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": properties,
+        "additionalProperties": { "type": "string", "maxLength": length },
+    })
+}
+
+// metadata
+
+pub(super) fn platform_name() -> Rule {
+    Rule::new("self.metadata.name.size() <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message(
+        "metadata.name: at most 40 lower-case letters, digits and '-', beginning with a letter and not ending with \
+         '-', because the names of Services and other children grow from it",
+    )
+}
+
+// image
+
+pub(super) fn registry() -> Rule {
+    matches(
+        r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$",
+        "registry: a host with port and path where needed, such as ghcr.io/example/foodplatform, without scheme, tag \
+         and final slash",
+    )
+}
+
+pub(super) fn tag() -> Rule {
+    matches(
+        "^[A-Za-z0-9_][A-Za-z0-9._-]*$",
+        "tag: letters, digits, '_', '.' and '-', beginning with none of the last two, such as 1.4.0",
+    )
+}
+
+pub(super) fn image() -> Rule {
+    matches(
+        "^[A-Za-z0-9][A-Za-z0-9._:/-]*(@sha256:[a-f0-9]{64})?$",
+        "image: a full image name, such as ghcr.io/example/order:1.4.0 or one with @sha256:DIGEST",
+    )
+}
+
+// services
+
+pub(super) fn replicas_or_autoscaling() -> Rule {
+    Rule::new("!(has(self.replicas) && has(self.autoscaling))")
+        .message("replicas and autoscaling exclude each other: remove replicas to let autoscaling decide, or autoscaling")
+}
+
+pub(super) fn min_at_most_max() -> Rule {
+    Rule::new("!has(self.minReplicas) || self.minReplicas <= self.maxReplicas")
+        .message("minReplicas must not be above maxReplicas: lower minReplicas or raise maxReplicas")
+}
+
+/// `"0s"`, `"1s..3s"` or `"manual"`.
+pub(super) fn time_range(field: &str) -> Rule {
+    Rule::new(
+        "self == 'manual' || (self.matches('^[0-9]{1,6}(ms|s|m|h)([.][.][0-9]{1,6}(ms|s|m|h))?$') && \
+         (!self.contains('..') || duration(self.split('..')[0]) <= duration(self.split('..')[1])))",
+    )
+    .message(
+        format!(
+            "{field}: a range from the shorter to the longer such as 1s..3s, a fixed time such as 0s, or manual; units \
+             are ms, s, m and h"
+        )
+        .as_str(),
+    )
+}
+
+pub(super) fn cpu() -> Rule {
+    matches(
+        r"^[0-9]{1,6}([.][0-9]{1,3})?$|^[0-9]{1,9}m$",
+        "cpu: CPUs such as 2 or 0.5, or thousandths such as 500m",
+    )
+}
+
+pub(super) fn memory() -> Rule {
+    matches(
+        r"^[0-9]{1,12}([.][0-9]{1,3})?(k|M|G|T|Ki|Mi|Gi|Ti)?$",
+        "memory: a size such as 128Mi or 1Gi",
+    )
+}
+
+pub(super) fn request_at_most_limit(resource: &str) -> Rule {
+    Rule::new(format!(
+        "!has(self.requests) || !has(self.requests.{resource}) || !has(self.limits) || !has(self.limits.{resource}) \
+         || quantity(self.requests.{resource}).compareTo(quantity(self.limits.{resource})) <= 0"
+    ))
+    .message(
+        format!("requests.{resource} must not be above limits.{resource}: lower the request or raise the limit")
+            .as_str(),
+    )
+}
+
+// kafka
+
+pub(super) fn bootstrap_servers() -> Rule {
+    matches(
+        r"^([A-Za-z0-9._-]+|[[][0-9A-Fa-f:.]+[]]):[0-9]{1,5}(,([A-Za-z0-9._-]+|[[][0-9A-Fa-f:.]+[]]):[0-9]{1,5})*$",
+        "bootstrapServers: host:port, several divided by commas without spaces, such as kafka-0:9092,kafka-1:9092",
+    )
+}
+
+pub(super) fn topic_prefix() -> Rule {
+    matches(
+        "^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        "topicPrefix: letters, digits, '.', '_' and '-', beginning with a letter or digit, such as shop.eu.",
+    )
+}
+
+pub(super) fn topic_prefix_is_immutable() -> Rule {
+    Rule::new(
+        "has(self.topicPrefix) == has(oldSelf.topicPrefix) && \
+         (!has(self.topicPrefix) || self.topicPrefix == oldSelf.topicPrefix)",
+    )
+    .message(
+        "topicPrefix is immutable, since topics with another name hold none of the data: set it back, or create a new \
+         platform",
+    )
+}
+
+pub(super) fn retention() -> Rule {
+    matches(
+        "^([1-9][0-9]{0,5}(ms|s|m|h|d)|forever)$",
+        "retention: a whole number with a unit of ms, s, m, h or d, such as 7d or 36h, or forever",
+    )
+}
+
+pub(super) fn config_without_retention() -> Rule {
+    Rule::new("!('retention.ms' in self)").message("config: set retention instead of config's retention.ms")
+}
+
+// database
+
+pub(super) fn secret_name() -> Rule {
+    matches(SUBDOMAIN, "name: the name of a Secret, of lower-case letters, digits, '-' and '.'")
+}
+
+pub(super) fn secret_key() -> Rule {
+    matches("^[A-Za-z0-9._-]+$", "key: a key of a Secret, of letters, digits, '.', '_' and '-'")
+}
+
+// logs
+
+pub(super) fn log_level() -> Rule {
+    matches(
+        "^[A-Za-z0-9_:=,-]+$",
+        "level: error, warn, info, debug or trace, with levels of modules after commas where needed, such as \
+         info,sqlx=warn",
+    )
+}
+
+/// A size from 1Mi to 1Pi.
+pub(super) fn size(field: &str) -> Rule {
+    Rule::new(format!(
+        "self.matches('{QUANTITY}') && quantity(self).compareTo(quantity('1Mi')) >= 0 && \
+         quantity(self).compareTo(quantity('1Pi')) <= 0"
+    ))
+    .message(format!("{field}: a size from 1Mi to 1Pi, such as 100Mi or 1Gi").as_str())
+}
+
+pub(super) fn logs_fit_their_volume() -> Rule {
+    Rule::new(
+        "!has(self.maxTotalSize) || !has(self.volume) || \
+         quantity(self.maxTotalSize).compareTo(quantity(has(self.volume.size) ? self.volume.size : '1Gi')) <= 0",
+    )
+    .message("maxTotalSize must not be above volume.size (1Gi by default): lower maxTotalSize or raise volume.size")
+}
+
+pub(super) fn access_modes() -> Rule {
+    Rule::new("self.all(mode, mode in ['ReadWriteMany', 'ReadWriteOnce'])").message(
+        "accessModes: ReadWriteMany or ReadWriteOnce; with ReadWriteOncePod the new pod of an update would wait for \
+         ever for the old one's claim",
+    )
+}
+
+/// One of the fields of `logs.volume` that a claim can't change.
+fn log_claims_keep(field: &str) -> Rule {
+    Rule::new(format!(
+        "!has(self.logs) || !has(self.logs.volume) || !has(oldSelf.logs) || !has(oldSelf.logs.volume) || \
+         (has(self.logs.volume.{field}) == has(oldSelf.logs.volume.{field}) && \
+         (!has(self.logs.volume.{field}) || self.logs.volume.{field} == oldSelf.logs.volume.{field}))"
+    ))
+    .message(
+        format!(
+            "logs.volume.{field} is immutable, since a claim can't change it: set it back, or remove logs.volume, \
+             delete the claims, and add it anew"
+        )
+        .as_str(),
+    )
+}
+
+pub(super) fn log_claims_keep_their_class() -> Rule {
+    log_claims_keep("storageClassName")
+}
+
+pub(super) fn log_claims_keep_their_access_modes() -> Rule {
+    log_claims_keep("accessModes")
+}
+
+// gateway
+
+pub(super) fn node_port() -> Rule {
+    Rule::new("self >= 30000 && self <= 32767").message("nodePort: from 30000 to 32767; remove it to have one chosen")
+}
+
+pub(super) fn node_port_needs_its_type() -> Rule {
+    Rule::new("!has(self.nodePort) || (has(self.type) && self.type == 'NodePort')")
+        .message("nodePort is for type NodePort only: set type: NodePort, or remove nodePort")
+}

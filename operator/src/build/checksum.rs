@@ -1,0 +1,31 @@
+//! Checksums: short names for contents.
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use sha2::{Digest as _, Sha256};
+
+/// Ten hexadecimal digits for names: 40 bits, of which no platform has more than a handful.
+pub fn short(parts: &[&str]) -> String {
+    hex(parts.iter().map(|part| part.as_bytes()))[..10].to_owned()
+}
+
+/// The checksum of a secret's value, to be shown on objects that more people can read than the secret. It is salted
+/// with the platform's uid, so that equal values of different platforms don't show as such.
+pub fn secret(platform_uid: &str, value: &[u8]) -> String {
+    hex([platform_uid.as_bytes(), value])[..32].to_owned()
+}
+
+/// The checksum of a ConfigMap's data.
+pub(super) fn config_map(config: &ConfigMap) -> String {
+    let data = config.data.iter().flatten();
+    hex(data.flat_map(|(key, value)| [key.as_bytes(), value.as_bytes()]))[..32].to_owned()
+}
+
+/// SHA-256 over the parts and their lengths.
+fn hex<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update(part.len().to_le_bytes());
+        hasher.update(part);
+    }
+    format!("{:x}", hasher.finalize())
+}

@@ -1,0 +1,68 @@
+//! A child in the shape in which the controller compares and applies it, whatever its kind.
+
+use kube::{
+    Resource, ResourceExt as _,
+    core::{ApiResource, DynamicObject},
+};
+use serde::Serialize;
+
+use crate::api::FoodService;
+
+/// How a child reaches the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApplyMode {
+    /// Applied whenever the live object differs from the built one.
+    Always,
+    /// Created when it isn't there, and never compared or changed: its name is a hash of what it is made of, and its
+    /// pod template can't be changed.
+    CreateOnce,
+}
+
+/// One object of a platform.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Child {
+    /// The service that it belongs to.
+    pub service: FoodService,
+    /// Its kind, for the dynamic API.
+    pub resource: ApiResource,
+    /// The object with `apiVersion`, `kind`, name, namespace, labels and, unless it has to outlive the platform, the
+    /// owner reference. It holds the fields that we mean and no others.
+    pub object: DynamicObject,
+    /// How it reaches the cluster.
+    pub mode: ApplyMode,
+}
+
+impl Child {
+    /// A child that is applied whenever it differs.
+    pub(super) fn new<K>(service: FoodService, object: K) -> Self
+    where
+        K: Resource<DynamicType = ()> + Serialize,
+    {
+        Self { service, resource: ApiResource::erase::<K>(&()), object: dynamic(&object), mode: ApplyMode::Always }
+    }
+
+    /// A child that is created when it isn't there.
+    pub(super) fn create_once<K>(service: FoodService, object: K) -> Self
+    where
+        K: Resource<DynamicType = ()> + Serialize,
+    {
+        Self { mode: ApplyMode::CreateOnce, ..Self::new(service, object) }
+    }
+
+    /// The object's name.
+    pub fn name(&self) -> String {
+        self.object.name_any()
+    }
+
+    /// The object's kind, such as `Deployment`.
+    pub fn kind(&self) -> &str {
+        &self.resource.kind
+    }
+}
+
+/// The same object without its type.
+#[expect(clippy::expect_used, reason = "a Kubernetes type always is a JSON object with metadata, and string keys")]
+fn dynamic<K: Serialize>(object: &K) -> DynamicObject {
+    let value = serde_json::to_value(object).expect("serialises");
+    serde_json::from_value(value).expect("is an object with metadata")
+}

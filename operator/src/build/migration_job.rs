@@ -1,0 +1,46 @@
+//! The Job that brings a service's schema to what its image expects, ahead of the new pods.
+
+use k8s_openapi::api::{
+    batch::v1::{Job, JobSpec},
+    core::v1::{PodSpec, PodTemplateSpec},
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::{
+    Dereferenced, labels, names,
+    platform::{Platform, ServiceSettings},
+    pod,
+};
+
+pub(super) fn build(platform: &Platform, settings: &ServiceSettings, dereferenced: &Dereferenced) -> Job {
+    let service = settings.service;
+    // The image and the database: what is asked of a migration. The rest of the Job may differ from one that is there
+    // already without it having to run again.
+    let name = names::migration_job(&platform.name, service, &[
+        &settings.image,
+        &names::schema(&platform.namespace, &platform.name, service),
+        &platform.database.name,
+        &platform.database.key,
+        &dereferenced.database_checksum,
+    ]);
+    Job {
+        metadata: labels::metadata(platform, settings, name),
+        spec: Some(JobSpec {
+            // It waits for the database as long as that takes: the kubelet starts the container again, at longer and
+            // longer intervals of up to five minutes.
+            backoff_limit: Some(i32::MAX),
+            template: PodTemplateSpec {
+                metadata: Some(ObjectMeta {
+                    labels: Some(labels::of_pod(platform, settings, labels::ROLE_MIGRATE)),
+                    ..Default::default()
+                }),
+                spec: Some(PodSpec {
+                    restart_policy: Some("OnFailure".to_owned()),
+                    ..pod::spec(platform, settings, pod::container(platform, settings, "migrate"))
+                }),
+            },
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}

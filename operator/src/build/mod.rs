@@ -1,0 +1,131 @@
+//! From a validated platform to the objects that it is made of. Pure functions, no client, no clock.
+//!
+//! The controller's pipeline uses this module in three steps:
+//!
+//! 1. [`Platform::new`] checks a `FoodPlatform` and fills in the defaults, in memory.
+//! 2. [`children`] builds every child of it, in the order in which they are applied.
+//! 3. [`Platform::topics`] are the Kafka topics that it wants, each a [`WantedTopic`].
+//!
+//! Builders say only what they mean and say it in the apiserver's own canonical form (`1Gi`, `500m`), so that comparing
+//! a built child with the live one as a subset finds differences only where there are some.
+
+pub mod checksum;
+mod child;
+mod config_map;
+mod deployment;
+mod hpa;
+pub mod labels;
+mod migration_job;
+pub mod names;
+mod pdb;
+pub mod platform;
+mod pod;
+pub mod pvc;
+pub mod quantity;
+mod resources;
+mod service;
+mod service_account;
+pub mod topics;
+
+#[cfg(test)]
+mod tests;
+
+use kube::core::ApiResource;
+
+pub use child::{ApplyMode, Child};
+pub use platform::{
+    Autoscaling, DatabaseSecret, Gateway, InvalidPlatform, LogVolume, Logs, Platform, Replicas, ServiceSettings,
+};
+pub use topics::WantedTopic;
+
+use crate::api::FoodService;
+
+/// The field manager of everything that the operator applies.
+pub const FIELD_MANAGER: &str = "foodplatform-operator";
+
+/// What the controller read from the cluster and the children depend on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dereferenced {
+    /// [`checksum::secret`] of the database URL. Pods roll and migrations run again when it changes.
+    pub database_checksum: String,
+}
+
+/// Every child of a platform, in the three groups in which they are applied. A group is applied when the one before it
+/// is; within a group the order is the one that is built.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Children {
+    /// What pods need to be there first: ServiceAccounts, ConfigMaps, Services, PersistentVolumeClaims,
+    /// PodDisruptionBudgets.
+    pub foundations: Vec<Child>,
+    /// One Job for each service with a database. A service's Deployment is applied only when its Job (see
+    /// [`Children::migration_of`]) has completed: new pods never meet an old schema.
+    ///
+    /// A Job never gives up by itself (its container is restarted with the kubelet's back-off), so that it heals when
+    /// the database is back.
+    pub migrations: Vec<Child>,
+    /// Deployments and HorizontalPodAutoscalers.
+    pub workloads: Vec<Child>,
+}
+
+impl Children {
+    /// All children, in the order in which they are applied.
+    pub fn iter(&self) -> impl Iterator<Item = &Child> {
+        self.foundations.iter().chain(&self.migrations).chain(&self.workloads)
+    }
+
+    /// The migration Job that has to complete before `service`'s Deployment is applied; none for a service without a
+    /// database.
+    pub fn migration_of(&self, service: FoodService) -> Option<&Child> {
+        self.migrations.iter().find(|job| job.service == service)
+    }
+}
+
+/// Builds every child of `platform`.
+pub fn children(platform: &Platform, dereferenced: &Dereferenced) -> Children {
+    let mut foundations = Vec::new();
+    let mut migrations = Vec::new();
+    let mut workloads = Vec::new();
+    for settings in &platform.services {
+        let config = config_map::build(platform, settings);
+        let config_checksum = checksum::config_map(&config);
+        foundations.push(Child::new(settings.service, service_account::build(platform, settings)));
+        foundations.push(Child::new(settings.service, config));
+        foundations.push(Child::new(settings.service, service::build(platform, settings)));
+        if let Some(volume) = &platform.logs.volume {
+            foundations.push(Child::new(settings.service, pvc::build(platform, settings, volume)));
+        }
+        foundations.push(Child::new(settings.service, pdb::build(platform, settings)));
+        if settings.service.has_database() {
+            migrations.push(Child::create_once(
+                settings.service,
+                migration_job::build(platform, settings, dereferenced),
+            ));
+        }
+        workloads.push(Child::new(
+            settings.service,
+            deployment::build(platform, settings, &config_checksum, dereferenced),
+        ));
+        if let Replicas::Automatic(autoscaling) = &settings.replicas {
+            workloads.push(Child::new(settings.service, hpa::build(platform, settings, autoscaling)));
+        }
+    }
+    Children { foundations, migrations, workloads }
+}
+
+/// Every kind that [`children`] may build: what the controller watches and what pruning looks through.
+pub fn kinds() -> Vec<ApiResource> {
+    use k8s_openapi::api::{apps::v1, autoscaling::v2, batch, core, policy};
+    fn of<K: kube::Resource<DynamicType = ()>>() -> ApiResource {
+        ApiResource::erase::<K>(&())
+    }
+    vec![
+        of::<core::v1::ServiceAccount>(),
+        of::<core::v1::ConfigMap>(),
+        of::<core::v1::Service>(),
+        of::<core::v1::PersistentVolumeClaim>(),
+        of::<policy::v1::PodDisruptionBudget>(),
+        of::<batch::v1::Job>(),
+        of::<v1::Deployment>(),
+        of::<v2::HorizontalPodAutoscaler>(),
+    ]
+}

@@ -1,0 +1,309 @@
+//! A platform as it is meant: checked, and with the defaults filled in. Everything after this step takes it as given.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{api::core::v1::ResourceRequirements, apimachinery::pkg::apis::meta::v1::OwnerReference};
+use kube::Resource as _;
+
+use super::{
+    quantity::{InvalidQuantity, Quantity},
+    resources,
+    topics::{self, InvalidRetention, WantedTopic},
+};
+use crate::api::{
+    AccessMode, AutoscalingSpec, FoodPlatform, FoodPlatformSpec, FoodService, GatewayType, HpaBehavior, LogsSpec,
+    PullPolicy, Retention, ServiceSpec, defaults,
+};
+
+/// A `FoodPlatform` that has been checked, with every default filled in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Platform {
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.uid`.
+    pub uid: String,
+    /// The five services, in the order of [`FoodService::ALL`].
+    pub services: Vec<ServiceSettings>,
+    /// `host:port` of the Kafka brokers to ask first, divided by commas.
+    pub bootstrap_servers: String,
+    /// What every topic and consumer group begins with, such as `food.quickstart.`.
+    pub topic_prefix: String,
+    /// The topics that it wants, dead-letter topics included, by name.
+    pub topics: Vec<WantedTopic>,
+    /// Where the database's URL is.
+    pub database: DatabaseSecret,
+    /// What is logged and where it is kept.
+    pub logs: Logs,
+    /// How the gateway is reached from outside.
+    pub gateway: Gateway,
+    /// When the images are pulled; none leaves it to Kubernetes.
+    pub pull_policy: Option<PullPolicy>,
+    /// The names of the Secrets to pull the images with.
+    pub pull_secrets: Vec<String>,
+}
+
+/// A service as it is to run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServiceSettings {
+    /// Which one.
+    pub service: FoodService,
+    /// Its full image.
+    pub image: String,
+    /// How many pods.
+    pub replicas: Replicas,
+    /// What each pod asks for and may use, in canonical quantities.
+    pub resources: ResourceRequirements,
+    /// Its own settings, as environment variables.
+    pub config: BTreeMap<String, String>,
+}
+
+/// How many pods.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Replicas {
+    /// This many. Zero is allowed.
+    Fixed(i32),
+    /// As many as the load asks for. The Deployment's `replicas` is then the autoscaler's and isn't built.
+    Automatic(Autoscaling),
+}
+
+/// How the load decides how many pods run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Autoscaling {
+    /// The fewest.
+    pub min: i32,
+    /// The most.
+    pub max: i32,
+    /// The CPU use to aim at, in percent of the request.
+    pub target_cpu_utilization: i32,
+    /// How fast; none leaves it to Kubernetes.
+    pub behavior: Option<HpaBehavior>,
+}
+
+/// A Secret in the platform's namespace and the key in it that holds the database's URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatabaseSecret {
+    /// The Secret's name.
+    pub name: String,
+    /// The key.
+    pub key: String,
+}
+
+/// What is logged and where it is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Logs {
+    /// A filter of the `tracing` crate, such as `info,sqlx=warn`.
+    pub level: String,
+    /// Files of each pod.
+    pub max_files: i32,
+    /// The most that a service's files take together, in bytes.
+    pub max_total_size: u64,
+    /// The claims that hold the files; none: they live and die with the pod.
+    pub volume: Option<LogVolume>,
+}
+
+/// The claims that hold log files.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogVolume {
+    /// Their storage class; none is the cluster's default, `""` none at all.
+    pub storage_class_name: Option<String>,
+    /// The size of each.
+    pub size: Quantity,
+    /// Who can mount them.
+    pub access_modes: Vec<AccessMode>,
+    /// What becomes of them when nobody asks for them any more.
+    pub retention: Retention,
+}
+
+/// How the gateway is reached from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gateway {
+    /// The type of its Service.
+    pub type_: GatewayType,
+    /// The port on every node; none lets Kubernetes choose.
+    pub node_port: Option<i32>,
+    /// Annotations of its Service.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// Why a `FoodPlatform` can't be built. The apiserver refuses such a spec already where the definition is the one of
+/// this operator; nothing can be done but to change the spec.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPlatform {
+    /// It doesn't come from an apiserver.
+    #[error("metadata.{0} is missing, which only an object that no apiserver has seen lacks")]
+    MissingMetadata(&'static str),
+    /// A name from which children's names can't grow.
+    #[error("metadata.name {0:?} is longer than 40 characters, too long for the names of its children: use a shorter one")]
+    NameTooLong(String),
+    /// A quantity that is none.
+    #[error("spec.{field}: {source}")]
+    Quantity {
+        /// The field, without `spec`.
+        field: String,
+        /// What is wrong.
+        source: InvalidQuantity,
+    },
+    /// A retention that is none.
+    #[error("spec.kafka: {0}")]
+    Retention(#[from] InvalidRetention),
+    /// Two fields that exclude each other.
+    #[error("spec.services.{0}: replicas and autoscaling exclude each other: remove one of them")]
+    ReplicasAndAutoscaling(FoodService),
+    /// An autoscaler that can't exist.
+    #[error("spec.services.{0}.autoscaling: minReplicas is above maxReplicas")]
+    MinAboveMax(FoodService),
+}
+
+/// The longest name of a platform.
+const NAME_LIMIT: usize = 40;
+
+impl Platform {
+    /// Checks `platform` and fills in the defaults.
+    ///
+    /// # Errors
+    ///
+    /// See [`InvalidPlatform`].
+    pub fn new(platform: &FoodPlatform) -> Result<Self, InvalidPlatform> {
+        let meta = &platform.metadata;
+        let name = meta.name.clone().ok_or(InvalidPlatform::MissingMetadata("name"))?;
+        let namespace = meta.namespace.clone().ok_or(InvalidPlatform::MissingMetadata("namespace"))?;
+        let uid = meta.uid.clone().ok_or(InvalidPlatform::MissingMetadata("uid"))?;
+        if name.len() > NAME_LIMIT {
+            return Err(InvalidPlatform::NameTooLong(name));
+        }
+        let spec = &platform.spec;
+        let topic_prefix =
+            spec.kafka.topic_prefix.clone().unwrap_or_else(|| defaults::topic_prefix(&namespace, &name));
+        let services =
+            FoodService::ALL.into_iter().map(|service| service_settings(spec, service)).collect::<Result<_, _>>()?;
+        let gateway = spec.gateway.clone().unwrap_or_default();
+        let secret = &spec.database.secret_ref;
+        Ok(Self {
+            topics: topics::wanted(&spec.kafka, &topic_prefix)?,
+            name,
+            namespace,
+            uid,
+            services,
+            bootstrap_servers: spec.kafka.bootstrap_servers.clone(),
+            topic_prefix,
+            database: DatabaseSecret {
+                name: secret.name.clone(),
+                key: secret.key.clone().unwrap_or_else(|| defaults::DATABASE_KEY.to_owned()),
+            },
+            logs: logs(&spec.logs.clone().unwrap_or_default())?,
+            gateway: Gateway {
+                type_: gateway.type_.unwrap_or_default(),
+                node_port: gateway.node_port,
+                annotations: gateway.annotations.unwrap_or_default(),
+            },
+            pull_policy: spec.image.pull_policy,
+            pull_secrets: spec.image.pull_secrets.clone().unwrap_or_default(),
+        })
+    }
+
+    /// The settings of `service`.
+    pub fn service(&self, service: FoodService) -> Option<&ServiceSettings> {
+        self.services.iter().find(|settings| settings.service == service)
+    }
+
+    /// The reference by which a child belongs to this platform and goes with it.
+    pub fn owner_reference(&self) -> OwnerReference {
+        OwnerReference {
+            api_version: FoodPlatform::api_version(&()).into_owned(),
+            kind: FoodPlatform::kind(&()).into_owned(),
+            name: self.name.clone(),
+            uid: self.uid.clone(),
+            controller: Some(true),
+            block_owner_deletion: Some(true),
+        }
+    }
+}
+
+fn service_settings(spec: &FoodPlatformSpec, service: FoodService) -> Result<ServiceSettings, InvalidPlatform> {
+    let services = spec.services.clone().unwrap_or_default();
+    let common = services.common(service).cloned().unwrap_or_default();
+    let mut config = BTreeMap::new();
+    match service {
+        FoodService::Cook => {
+            let time = services.cook.and_then(|cook| cook.config?.cooking_time);
+            config.insert("COOKING_TIME".to_owned(), time.unwrap_or_else(|| defaults::COOKING_TIME.to_owned()));
+        }
+        FoodService::Delivery => {
+            let time = services.delivery.and_then(|delivery| delivery.config?.delivery_time);
+            config.insert("DELIVERY_TIME".to_owned(), time.unwrap_or_else(|| defaults::DELIVERY_TIME.to_owned()));
+        }
+        FoodService::Order | FoodService::MyPage | FoodService::Gateway => {}
+    }
+    Ok(ServiceSettings {
+        service,
+        image: common
+            .image
+            .clone()
+            .unwrap_or_else(|| defaults::image(&spec.image.registry, service, &spec.image.tag)),
+        replicas: replicas(service, &common)?,
+        resources: resources::effective(common.resources.as_ref()).map_err(|(field, source)| {
+            InvalidPlatform::Quantity { field: format!("services.{service}.resources.{field}"), source }
+        })?,
+        config,
+    })
+}
+
+fn replicas(service: FoodService, spec: &ServiceSpec) -> Result<Replicas, InvalidPlatform> {
+    match (spec.replicas, &spec.autoscaling) {
+        (Some(_), Some(_)) => Err(InvalidPlatform::ReplicasAndAutoscaling(service)),
+        (Some(replicas), None) => Ok(Replicas::Fixed(replicas)),
+        (None, None) => Ok(Replicas::Fixed(defaults::REPLICAS)),
+        (None, Some(spec)) => autoscaling(service, spec).map(Replicas::Automatic),
+    }
+}
+
+fn autoscaling(service: FoodService, spec: &AutoscalingSpec) -> Result<Autoscaling, InvalidPlatform> {
+    let min = spec.min_replicas.unwrap_or(defaults::MIN_REPLICAS);
+    if min > spec.max_replicas {
+        return Err(InvalidPlatform::MinAboveMax(service));
+    }
+    Ok(Autoscaling {
+        min,
+        max: spec.max_replicas,
+        target_cpu_utilization: spec
+            .target_cpu_utilization_percentage
+            .unwrap_or(defaults::TARGET_CPU_UTILIZATION),
+        behavior: spec.behavior.clone(),
+    })
+}
+
+fn logs(spec: &LogsSpec) -> Result<Logs, InvalidPlatform> {
+    let quantity = |field: &str, text: &str| {
+        text.parse::<Quantity>()
+            .map_err(|source| InvalidPlatform::Quantity { field: format!("logs.{field}"), source })
+    };
+    let volume = match &spec.volume {
+        None => None,
+        Some(volume) => {
+            let mut access_modes =
+                volume.access_modes.clone().unwrap_or_else(|| defaults::LOG_ACCESS_MODES.to_vec());
+            // The apiserver keeps the order that it is given: ours is always the same.
+            access_modes.sort_unstable();
+            Some(LogVolume {
+                storage_class_name: volume.storage_class_name.clone(),
+                size: quantity("volume.size", volume.size.as_deref().unwrap_or(defaults::LOG_VOLUME_SIZE))?,
+                access_modes,
+                retention: volume.retention.unwrap_or_default(),
+            })
+        }
+    };
+    let max_total_size = match (&spec.max_total_size, &volume) {
+        (Some(size), _) => quantity("maxTotalSize", size)?.ceil(),
+        // Room for what is written between two rounds of cleaning up.
+        (None, Some(volume)) => volume.size.ceil() / 5 * 4,
+        (None, None) => quantity("maxTotalSize", defaults::LOG_MAX_TOTAL_SIZE)?.ceil(),
+    };
+    Ok(Logs {
+        level: spec.level.clone().unwrap_or_else(|| defaults::LOG_LEVEL.to_owned()),
+        max_files: spec.max_files.unwrap_or(defaults::LOG_MAX_FILES),
+        max_total_size,
+        volume,
+    })
+}

@@ -1,0 +1,102 @@
+//! What the pods of Deployments and of migration Jobs have in common.
+
+use k8s_openapi::api::core::v1::{
+    Capabilities, ConfigMapEnvSource, Container, EnvFromSource, EnvVar, EnvVarSource, LocalObjectReference,
+    ObjectFieldSelector, PodSecurityContext, PodSpec, SeccompProfile, SecretKeySelector, SecurityContext,
+};
+
+use super::{
+    names,
+    platform::{Platform, ServiceSettings},
+};
+
+/// The port of the public API.
+pub(super) const HTTP_PORT: i32 = 8080;
+/// That port's name.
+pub(super) const HTTP: &str = "http";
+/// The port of health and metrics.
+pub(super) const ADMIN_PORT: i32 = 9090;
+/// That port's name.
+pub(super) const ADMIN: &str = "admin";
+/// The user and group of the images; log claims belong to that group.
+const USER: i64 = 65532;
+
+/// The one container of a service's pod, running `command` of its image.
+pub(super) fn container(platform: &Platform, settings: &ServiceSettings, command: &str) -> Container {
+    Container {
+        name: settings.service.to_string(),
+        image: Some(settings.image.clone()),
+        image_pull_policy: platform.pull_policy.map(|policy| policy.as_str().to_owned()),
+        args: Some(vec![command.to_owned()]),
+        env: Some(environment(platform, settings)),
+        env_from: Some(vec![EnvFromSource {
+            config_map_ref: Some(ConfigMapEnvSource {
+                name: names::child(&platform.name, settings.service),
+                ..Default::default()
+            }),
+            ..Default::default()
+        }]),
+        resources: Some(settings.resources.clone()),
+        security_context: Some(SecurityContext {
+            allow_privilege_escalation: Some(false),
+            capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), ..Default::default() }),
+            read_only_root_filesystem: Some(true),
+            ..Default::default()
+        }),
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+        ..Default::default()
+    }
+}
+
+/// A hardened pod around `container`.
+pub(super) fn spec(platform: &Platform, settings: &ServiceSettings, container: Container) -> PodSpec {
+    PodSpec {
+        containers: vec![container],
+        service_account_name: Some(names::child(&platform.name, settings.service)),
+        automount_service_account_token: Some(false),
+        enable_service_links: Some(false),
+        image_pull_secrets: pull_secrets(platform),
+        security_context: Some(PodSecurityContext {
+            run_as_non_root: Some(true),
+            run_as_user: Some(USER),
+            run_as_group: Some(USER),
+            fs_group: Some(USER),
+            // Not at each start through all the log files.
+            fs_group_change_policy: Some("OnRootMismatch".to_owned()),
+            seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), ..Default::default() }),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+/// What the ConfigMap can't hold: the pod's own name, and the database's URL, which is a secret.
+fn environment(platform: &Platform, settings: &ServiceSettings) -> Vec<EnvVar> {
+    let from = |name: &str, source| EnvVar { name: name.to_owned(), value_from: Some(source), ..Default::default() };
+    let mut environment = vec![from(
+        "POD_NAME",
+        EnvVarSource {
+            field_ref: Some(ObjectFieldSelector { field_path: "metadata.name".to_owned(), ..Default::default() }),
+            ..Default::default()
+        },
+    )];
+    if settings.service.has_database() {
+        environment.push(from(
+            "DATABASE_URL",
+            EnvVarSource {
+                secret_key_ref: Some(SecretKeySelector {
+                    name: platform.database.name.clone(),
+                    key: platform.database.key.clone(),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            },
+        ));
+    }
+    environment
+}
+
+fn pull_secrets(platform: &Platform) -> Option<Vec<LocalObjectReference>> {
+    let secrets = platform.pull_secrets.iter().map(|name| LocalObjectReference { name: name.clone() });
+    (!platform.pull_secrets.is_empty()).then(|| secrets.collect())
+}

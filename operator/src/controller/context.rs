@@ -1,0 +1,115 @@
+//! What all reconciliations share.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use k8s_openapi::NamespaceResourceScope;
+use kube::{
+    Api, Client, Resource,
+    api::{ApiResource, DynamicObject},
+};
+use kube_runtime::events::Recorder;
+
+use super::{
+    apply::Applied,
+    dereference::Secrets,
+    error::{Error, Step},
+    live::{Live, Wake},
+};
+use crate::kafka::keeper::TopicKeeper;
+
+/// For one request to the API server, retries included. Watches have their own.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What all reconciliations share.
+pub struct Context {
+    /// The API server.
+    pub client: Client,
+    /// What lives in the cluster.
+    pub live: Live,
+    /// Asks for a reconciliation.
+    pub wake: Wake,
+    /// Checks topics.
+    pub topics: Arc<TopicKeeper>,
+    /// Writes events.
+    pub recorder: Recorder,
+    /// What was read of Secrets.
+    pub secrets: Secrets,
+    /// What was applied last.
+    pub applied: Applied,
+    /// How often in a row each platform's reconciliation left something to be done, by uid.
+    failures: Mutex<HashMap<String, u32>>,
+}
+
+impl Context {
+    /// A context with nothing remembered.
+    #[must_use]
+    pub fn new(client: Client, live: Live, wake: Wake, recorder: Recorder) -> Self {
+        Self {
+            client,
+            live,
+            wake,
+            topics: Arc::default(),
+            recorder,
+            secrets: Secrets::default(),
+            applied: Applied::default(),
+            failures: Mutex::default(),
+        }
+    }
+
+    /// The API of a kind in a namespace.
+    pub fn api<K>(&self, namespace: &str) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// The same for a kind that is only known at run time.
+    pub fn dynamic_api(&self, namespace: &str, resource: &ApiResource) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), namespace, resource)
+    }
+
+    /// One more reconciliation of this platform left something to be done; how many there were before it.
+    pub fn failed(&self, uid: &str) -> u32 {
+        let mut failures = lock(&self.failures);
+        let count = failures.entry(uid.to_owned()).or_default();
+        let before = *count;
+        *count = count.saturating_add(1);
+        before
+    }
+
+    /// The reconciliation did all of its work.
+    pub fn succeeded(&self, uid: &str) {
+        lock(&self.failures).remove(uid);
+    }
+
+    /// Forgets a platform that is going or gone.
+    pub fn forget(&self, uid: &str) {
+        self.succeeded(uid);
+        self.topics.forget(uid);
+        self.applied.forget(uid);
+    }
+}
+
+/// Every change under these locks is complete in itself, so a panic elsewhere leaves nothing half done.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Sends one request, with a time-out.
+pub(super) async fn request<T>(
+    step: Step,
+    what: impl FnOnce() -> String,
+    request: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, Error> {
+    match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(source)) => Err(Error::Request { step, what: what(), source: Box::new(source) }),
+        Err(_) => Err(Error::TimedOut { step, what: what() }),
+    }
+}

@@ -1,0 +1,96 @@
+//! What can go wrong in a reconciliation, and in which step.
+
+use std::fmt;
+
+use super::live::chain;
+
+/// A step of the pipeline.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Step {
+    /// Reading what the spec refers to.
+    Dereference,
+    /// Writing children.
+    Apply,
+    /// Removing children that are no longer built.
+    Prune,
+    /// Writing the status.
+    Status,
+}
+
+impl Step {
+    /// Its name, for metrics and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dereference => "dereference",
+            Self::Apply => "apply",
+            Self::Prune => "prune",
+            Self::Status => "status",
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A reconciliation that could not do all of its work; it is repeated after a while.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The API server refused a request or gave no answer.
+    #[error("{what}: {}", chain(source.as_ref()))]
+    Request {
+        /// The step that it happened in.
+        step: Step,
+        /// What was being done, such as `applying Deployment food/quickstart-order`.
+        what: String,
+        /// The answer.
+        source: Box<kube::Error>,
+    },
+    /// A request was not answered in time.
+    #[error("{what}: the API server gave no answer in time")]
+    TimedOut {
+        /// The step that it happened in.
+        step: Step,
+        /// What was being done.
+        what: String,
+    },
+    /// A bug: the reconciliation panicked.
+    #[error("the reconciliation panicked: {0}")]
+    Panicked(String),
+}
+
+impl Error {
+    /// The step that it happened in, for metrics and logs.
+    #[must_use]
+    pub fn step(&self) -> &'static str {
+        match self {
+            Self::Request { step, .. } | Self::TimedOut { step, .. } => step.as_str(),
+            Self::Panicked(_) => "panic",
+        }
+    }
+
+    /// Whether the object changed between reading and writing it: nothing is wrong, look again.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        matches!(self.answer(), Some(answer) if answer.is_conflict())
+    }
+
+    /// Whether the API server refuses this very request, so that repeating it changes nothing unless somebody acts.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self.answer(), Some(answer) if matches!(answer.code, 400 | 403 | 422))
+    }
+
+    fn answer(&self) -> Option<&kube::core::Status> {
+        match self {
+            Self::Request { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) => Some(status),
+                _ => None,
+            },
+            Self::TimedOut { .. } | Self::Panicked(_) => None,
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! What lives in the cluster, kept up to date by watches, so that a reconciliation reads from memory.
+
+use std::{collections::HashMap, fmt::Debug, hash::Hash, pin::pin, sync::Arc, time::Duration};
+
+use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use k8s_openapi::{NamespaceResourceScope, api::core::v1 as core};
+use kube::{
+    Api, Client, Resource, ResourceExt as _,
+    api::{ApiResource, DynamicObject, PartialObjectMeta},
+    core::DeserializeGuard,
+};
+use kube_runtime::{
+    WatchStreamExt as _,
+    reflector::{ObjectRef, Store, store::Writer},
+    watcher::{self, Event},
+};
+use serde::de::DeserializeOwned;
+use tokio::sync::{mpsc, watch};
+use tracing::warn;
+
+use super::trim;
+use crate::{
+    api::FoodPlatform,
+    build::{self, labels},
+};
+
+/// A platform, or the reason why it can't be read: one that can't must not hide the others.
+pub type Guarded = DeserializeGuard<FoodPlatform>;
+
+/// Platforms that are to be looked at.
+pub type Wake = mpsc::UnboundedSender<ObjectRef<Guarded>>;
+
+/// How long a write may take to come back by its watch.
+const CATCH_UP: Duration = Duration::from_secs(5);
+
+/// See the module. Cheap to clone.
+#[derive(Clone)]
+pub struct Live {
+    /// The platforms themselves.
+    pub platforms: Store<Guarded>,
+    children: Arc<HashMap<String, (ApiResource, Store<DynamicObject>)>>,
+    pods: Store<core::Pod>,
+    secrets: Store<PartialObjectMeta<core::Secret>>,
+    changed: watch::Sender<()>,
+}
+
+impl Live {
+    /// Starts to watch `namespace` (`None`: all of them). The future keeps the caches up to date and wakes platforms up;
+    /// it never ends.
+    pub fn watch(client: &Client, namespace: Option<&str>, wake: &Wake) -> (Self, BoxFuture<'static, ()>) {
+        let (changed, _) = watch::channel(());
+        let mut tasks: Vec<BoxFuture<'static, ()>> = Vec::new();
+
+        let watched = Watched { namespace, changed: &changed };
+        let all = watcher::Config::default();
+        let ours = all.clone().labels(&labels::selector());
+        // Tokens and Helm's releases are most of a cluster's Secrets, and none of them holds a database's URL.
+        let plain = all.clone().fields("type!=kubernetes.io/service-account-token,type!=helm.sh/release.v1");
+
+        let (platforms, task) = {
+            let wake = wake.clone();
+            watched.follow(watched.api(client), all, (), trim::platform, move |event| {
+                if let Event::Apply(platform) | Event::InitApply(platform) = event {
+                    send(&wake, ObjectRef::from_obj(platform));
+                }
+            })
+        };
+        tasks.push(task);
+
+        let mut children = HashMap::new();
+        for resource in build::kinds() {
+            let api = match namespace {
+                Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+                None => Api::all_with(client.clone(), &resource),
+            };
+            let wake = by_label(wake, &platforms);
+            let (store, task) = watched.follow(api, ours.clone(), resource.clone(), trim::child, wake);
+            children.insert(resource.kind.clone(), (resource, store));
+            tasks.push(task);
+        }
+
+        let (pods, task) = watched.follow(watched.api(client), ours, (), trim::pod, by_label(wake, &platforms));
+        tasks.push(task);
+
+        let wake = by_reference(wake, &platforms);
+        let (secrets, task) = watched.follow(watched.api(client), plain, (), trim::secret, wake);
+        tasks.push(task);
+
+        let live = Self { platforms, children: Arc::new(children), pods, secrets, changed };
+        (live, futures::future::join_all(tasks).map(drop).boxed())
+    }
+
+    /// Waits until every cache is filled.
+    pub async fn synced(&self) {
+        let children = self.children.values().map(|(_, store)| store.wait_until_ready().map(drop).boxed());
+        let others = [
+            self.platforms.wait_until_ready().map(drop).boxed(),
+            self.pods.wait_until_ready().map(drop).boxed(),
+            self.secrets.wait_until_ready().map(drop).boxed(),
+        ];
+        let all: FuturesUnordered<_> = children.chain(others).collect();
+        all.collect::<()>().await;
+    }
+
+    /// The child of that kind and name, when it carries our label.
+    pub fn child(&self, kind: &str, namespace: &str, name: &str) -> Option<Arc<DynamicObject>> {
+        let (resource, store) = self.children.get(kind)?;
+        store.get(&ObjectRef::new_with(name, resource.clone()).within(namespace))
+    }
+
+    /// Everything that carries the platform's label, with its kind.
+    pub fn children_of(&self, namespace: &str, platform: &str) -> Vec<(ApiResource, Arc<DynamicObject>)> {
+        self.children
+            .values()
+            .flat_map(|(resource, store)| {
+                let found = store.state_filter(|object| belongs(object.as_ref(), namespace, platform));
+                found.into_iter().map(|object| (resource.clone(), object))
+            })
+            .collect()
+    }
+
+    /// The platform's pods, those of its Jobs among them.
+    pub fn pods_of(&self, namespace: &str, platform: &str) -> Vec<Arc<core::Pod>> {
+        self.pods.state_filter(|pod| belongs(pod.as_ref(), namespace, platform))
+    }
+
+    /// The resourceVersion of a Secret, when it is there.
+    pub fn secret_version(&self, namespace: &str, name: &str) -> Option<String> {
+        self.secrets.get(&ObjectRef::new(name).within(namespace))?.resource_version()
+    }
+
+    /// Waits until the cache has what was just written, so that the next reconciliation doesn't act on the past. Gives
+    /// up after a while: the object may have been deleted again.
+    pub async fn catch_up(&self, kind: &str, written: &DynamicObject) {
+        let (Some(namespace), Some(version)) = (written.namespace(), version(written)) else { return };
+        let name = written.name_any();
+        self.until(|| self.child(kind, &namespace, &name).and_then(|o| self::version(o.as_ref())) >= Some(version))
+            .await;
+    }
+
+    /// The same for a platform's status.
+    pub async fn catch_up_platform(&self, written: &FoodPlatform) {
+        let Some(version) = version(written) else { return };
+        let key = ObjectRef::new(&written.name_any()).within(&written.namespace().unwrap_or_default());
+        self.until(|| self.platforms.get(&key).and_then(|o| self::version(o.as_ref())) >= Some(version)).await;
+    }
+
+    async fn until(&self, seen: impl Fn() -> bool) {
+        let mut changes = self.changed.subscribe();
+        let wait = async {
+            while !seen() {
+                if changes.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        // Out of time: the next event shows what became of it.
+        let _ = tokio::time::timeout(CATCH_UP, wait).await;
+    }
+}
+
+/// Kubernetes' resource versions can be compared as numbers since 1.35 (KEP-5504), and always could in practice.
+fn version(object: &impl Resource) -> Option<u64> {
+    object.meta().resource_version.as_ref()?.parse().ok()
+}
+
+fn belongs<K: Resource>(object: &K, namespace: &str, platform: &str) -> bool {
+    object.meta().namespace.as_deref() == Some(namespace)
+        && object.meta().labels.as_ref().and_then(|l| l.get(labels::INSTANCE)).is_some_and(|name| name == platform)
+}
+
+fn send(wake: &Wake, platform: ObjectRef<Guarded>) {
+    // The receiver is gone only when the controller is about to stop.
+    let _ = wake.send(platform);
+}
+
+fn send_all(wake: &Wake, platforms: &Store<Guarded>) {
+    for platform in platforms.state() {
+        send(wake, ObjectRef::from_obj(platform.as_ref()));
+    }
+}
+
+/// Wakes the platform that an object's label names.
+fn by_label<K: Resource>(wake: &Wake, platforms: &Store<Guarded>) -> impl Fn(&Event<K>) + Send + 'static {
+    let (wake, platforms) = (wake.clone(), platforms.clone());
+    move |event| match event {
+        Event::Apply(object) | Event::Delete(object) => {
+            let meta = object.meta();
+            let platform = meta.labels.as_ref().and_then(|labels| labels.get(labels::INSTANCE));
+            if let (Some(platform), Some(namespace)) = (platform, &meta.namespace) {
+                send(&wake, ObjectRef::new(platform).within(namespace));
+            }
+        }
+        // Whatever vanished while the watch was broken can't be told any more.
+        Event::InitDone => send_all(&wake, &platforms),
+        Event::Init | Event::InitApply(_) => {}
+    }
+}
+
+/// Wakes the platforms whose spec names the Secret.
+fn by_reference(
+    wake: &Wake,
+    platforms: &Store<Guarded>,
+) -> impl Fn(&Event<PartialObjectMeta<core::Secret>>) + Send + 'static {
+    let (wake, platforms) = (wake.clone(), platforms.clone());
+    move |event| match event {
+        Event::Apply(secret) | Event::Delete(secret) => {
+            let namespace = secret.namespace();
+            let name = secret.name_any();
+            for platform in platforms.state() {
+                if let Ok(found) = &platform.0
+                    && found.namespace() == namespace
+                    && found.spec.database.secret_ref.name == name
+                {
+                    send(&wake, ObjectRef::from_obj(platform.as_ref()));
+                }
+            }
+        }
+        Event::InitDone => send_all(&wake, &platforms),
+        Event::Init | Event::InitApply(_) => {}
+    }
+}
+
+struct Watched<'a> {
+    namespace: Option<&'a str>,
+    changed: &'a watch::Sender<()>,
+}
+
+impl Watched<'_> {
+    fn api<K>(&self, client: &Client) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        match self.namespace {
+            Some(namespace) => Api::namespaced(client.clone(), namespace),
+            None => Api::all(client.clone()),
+        }
+    }
+
+    /// One watch with its cache. A watch that fails is logged and started again after a while, by itself: it doesn't
+    /// hold up the others.
+    fn follow<K>(
+        &self,
+        api: Api<K>,
+        config: watcher::Config,
+        kind: K::DynamicType,
+        trim: fn(&mut K),
+        wake: impl Fn(&Event<K>) + Send + 'static,
+    ) -> (Store<K>, BoxFuture<'static, ()>)
+    where
+        K: Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+        K::DynamicType: Clone + Debug + Eq + Hash + Send + Sync,
+    {
+        let what = K::kind(&kind).into_owned();
+        let writer = Writer::new(kind);
+        let store = writer.as_reader();
+        let changed = self.changed.clone();
+        let events = kube_runtime::watcher(api, config).modify(trim).default_backoff().reflect(writer);
+        let task = async move {
+            let mut events = pin!(events);
+            while let Some(event) = events.next().await {
+                match event {
+                    Ok(event) => {
+                        changed.send_replace(());
+                        wake(&event);
+                    }
+                    Err(error) => warn!(kind = what, error = %chain(&error), "the watch broke off and is started again"),
+                }
+            }
+        };
+        (store, task.boxed())
+    }
+}
+
+/// An error with its causes, in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // Many errors repeat their cause in their own text.
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,114 @@
+//! What is in the way of a platform, for its conditions.
+
+use std::fmt;
+
+/// The reasons in the conditions of a FoodPlatform.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reason {
+    /// Everything that the spec asks for is there and ready.
+    Ready,
+    /// The cluster is being brought to what the spec asks for.
+    Progressing,
+    /// The spec can't be built.
+    InvalidSpec,
+    /// The Secret with the database's URL is not there, or lacks the key.
+    SecretNotFound,
+    /// An object of a child's name belongs to somebody else.
+    NameConflict,
+    /// The API server doesn't take a child.
+    ApplyFailed,
+    /// Kafka gives no answer.
+    KafkaUnreachable,
+    /// Kafka refuses to make or change a topic.
+    TopicRefused,
+    /// Topics are there, but some can't be brought to what the spec asks for.
+    TopicsDiffer,
+    /// All topics are as the spec asks for.
+    TopicsReady,
+    /// The database gives no answer.
+    DatabaseUnreachable,
+    /// A migration ended with an error.
+    MigrationFailed,
+    /// An image can't be pulled.
+    ImagePullBackOff,
+    /// A container can't be started.
+    ContainerConfigError,
+    /// A service ends again and again.
+    CrashLoopBackOff,
+    /// No node takes a pod.
+    Unschedulable,
+    /// A rollout made no progress within its deadline.
+    RolloutStuck,
+}
+
+impl Reason {
+    /// As the conditions show it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Progressing => "Progressing",
+            Self::InvalidSpec => "InvalidSpec",
+            Self::SecretNotFound => "SecretNotFound",
+            Self::NameConflict => "NameConflict",
+            Self::ApplyFailed => "ApplyFailed",
+            Self::KafkaUnreachable => "KafkaUnreachable",
+            Self::TopicRefused => "TopicRefused",
+            Self::TopicsDiffer => "TopicsDiffer",
+            Self::TopicsReady => "TopicsReady",
+            Self::DatabaseUnreachable => "DatabaseUnreachable",
+            Self::MigrationFailed => "MigrationFailed",
+            Self::ImagePullBackOff => "ImagePullBackOff",
+            Self::ContainerConfigError => "ContainerConfigError",
+            Self::CrashLoopBackOff => "CrashLoopBackOff",
+            Self::Unschedulable => "Unschedulable",
+            Self::RolloutStuck => "RolloutStuck",
+        }
+    }
+
+    /// Whether it takes a person to change it. Everything else heals when its cause is gone.
+    #[must_use]
+    pub const fn stalls(self) -> bool {
+        match self {
+            Self::InvalidSpec
+            | Self::SecretNotFound
+            | Self::NameConflict
+            | Self::TopicRefused
+            | Self::MigrationFailed
+            | Self::ImagePullBackOff
+            | Self::ContainerConfigError
+            | Self::CrashLoopBackOff
+            | Self::Unschedulable
+            | Self::RolloutStuck => true,
+            Self::Ready
+            | Self::Progressing
+            | Self::ApplyFailed
+            | Self::KafkaUnreachable
+            | Self::TopicsDiffer
+            | Self::TopicsReady
+            | Self::DatabaseUnreachable => false,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Something that keeps a platform from being ready.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Obstacle {
+    /// In a word.
+    pub reason: Reason,
+    /// In a sentence that says what is wrong, where, and what to do.
+    pub message: String,
+}
+
+impl Obstacle {
+    /// An obstacle.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+}

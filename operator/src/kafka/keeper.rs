@@ -1,0 +1,188 @@
+//! Runs the checks of the topics in the background, at most one for each platform at a time.
+//!
+//! A check runs when the wish changed, then every few minutes, and sooner while something is wrong. Kafka is never asked
+//! because a reconciliation happened to run.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::Semaphore, time::Instant};
+
+use super::{Fate, TopicReport, Unreachable, direct};
+use crate::{build::WantedTopic, controller::backoff};
+
+/// Between two checks of topics that are as wanted.
+const INTERVAL: Duration = Duration::from_secs(5 * 60);
+/// Between two checks while something is wrong, growing from the first to the second.
+const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
+/// Checks at the same time, over all platforms: each one has a few threads of its own.
+const CONCURRENCY: usize = 4;
+/// For a whole check.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// What a platform wants of Kafka.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Request {
+    /// Bootstrap servers, `host:port,…`.
+    pub bootstrap_servers: String,
+    /// The topics.
+    pub topics: Vec<WantedTopic>,
+}
+
+/// How a check ended.
+pub type Outcome = Result<Vec<TopicReport>, Unreachable>;
+
+/// What is known of a platform's topics.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// How the last check of exactly this wish ended; `None` until the first one has.
+    pub outcome: Option<Arc<Outcome>>,
+    /// Until the next check is due.
+    pub next_check: Duration,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct TopicKeeper {
+    entries: Mutex<HashMap<String, Entry>>,
+    slots: Semaphore,
+}
+
+#[derive(Debug)]
+struct Entry {
+    request: Request,
+    outcome: Option<Arc<Outcome>>,
+    due: Instant,
+    running: bool,
+    failures: u32,
+}
+
+impl Default for TopicKeeper {
+    fn default() -> Self {
+        Self { entries: Mutex::default(), slots: Semaphore::new(CONCURRENCY) }
+    }
+}
+
+impl TopicKeeper {
+    /// What is known about the topics of the platform `key`. Starts a check when one is due; `wake` is called when it
+    /// has ended.
+    pub fn observe(self: &Arc<Self>, key: &str, request: &Request, wake: impl FnOnce() + Send + 'static) -> Known {
+        let now = Instant::now();
+        let mut entries = self.lock();
+        let entry = entries.entry(key.to_owned()).or_insert_with(|| Entry::new(request.clone(), now));
+        if entry.request != *request {
+            let running = entry.running;
+            *entry = Entry { running, ..Entry::new(request.clone(), now) };
+        }
+        if !entry.running && entry.due <= now {
+            entry.running = true;
+            tokio::spawn(Arc::clone(self).check(key.to_owned(), request.clone(), wake));
+        }
+        Known { outcome: entry.outcome.clone(), next_check: entry.due.saturating_duration_since(now) }
+    }
+
+    /// Forgets a platform that is gone.
+    pub fn forget(&self, key: &str) {
+        self.lock().remove(key);
+    }
+
+    fn check(
+        self: Arc<Self>,
+        key: String,
+        request: Request,
+        wake: impl FnOnce() + Send + 'static,
+    ) -> impl Future<Output = ()> + Send {
+        async move {
+            // The semaphore is never closed; without a permit the check would merely run as one more.
+            let _permit = self.slots.acquire().await.ok();
+            let check = direct::ensure(&request.bootstrap_servers, request.topics.clone());
+            let outcome = tokio::time::timeout(CHECK_TIMEOUT, check).await.unwrap_or_else(|_| {
+                let servers = &request.bootstrap_servers;
+                Err(Unreachable(format!("Kafka at {servers} answers too slowly to check the topics; retrying")))
+            });
+            if let Some(entry) = self.lock().get_mut(&key) {
+                entry.finish(&request, outcome, Instant::now());
+            }
+            wake();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        // Every change under the lock is complete in itself, so a panic elsewhere leaves nothing half done.
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    fn new(request: Request, now: Instant) -> Self {
+        Self { request, outcome: None, due: now, running: false, failures: 0 }
+    }
+
+    /// Takes in how a check ended, unless the wish has changed meanwhile: then the next one is due at once.
+    fn finish(&mut self, request: &Request, outcome: Outcome, now: Instant) {
+        self.running = false;
+        if self.request != *request {
+            return;
+        }
+        self.failures = if is_settled(&outcome) { 0 } else { self.failures.saturating_add(1) };
+        self.due = now
+            + match self.failures {
+                0 => backoff::jittered(INTERVAL),
+                failures => backoff::exponential(RETRY.0, RETRY.1, failures - 1),
+            };
+        self.outcome = Some(Arc::new(outcome));
+    }
+}
+
+/// Whether asking again soon could change nothing.
+fn is_settled(outcome: &Outcome) -> bool {
+    outcome.as_ref().is_ok_and(|reports| reports.iter().all(|report| !matches!(report.fate, Fate::Refused(_))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(servers: &str) -> Request {
+        Request { bootstrap_servers: servers.into(), topics: Vec::new() }
+    }
+
+    fn entry(now: Instant) -> Entry {
+        Entry { running: true, ..Entry::new(request("a:9092"), now) }
+    }
+
+    #[test]
+    fn a_good_check_is_repeated_after_minutes() {
+        let now = Instant::now();
+        let mut entry = entry(now);
+        entry.finish(&request("a:9092"), Ok(Vec::new()), now);
+        assert!(entry.due >= now + INTERVAL / 2);
+        assert!(entry.outcome.is_some() && !entry.running);
+    }
+
+    #[test]
+    fn a_bad_check_is_repeated_soon_and_then_later() {
+        let now = Instant::now();
+        let mut entry = entry(now);
+        let bad = || Err(Unreachable("away".into()));
+        entry.finish(&request("a:9092"), bad(), now);
+        let first = entry.due - now;
+        assert!(first <= RETRY.0 * 2);
+        for _ in 0..20 {
+            entry.finish(&request("a:9092"), bad(), now);
+        }
+        assert!(entry.due - now > first && entry.due - now <= RETRY.1);
+    }
+
+    #[test]
+    fn the_result_for_an_older_wish_is_not_used() {
+        let now = Instant::now();
+        let mut entry = Entry { running: true, ..Entry::new(request("b:9092"), now) };
+        entry.finish(&request("a:9092"), Ok(Vec::new()), now);
+        assert!(entry.outcome.is_none() && entry.due <= now && !entry.running);
+    }
+}

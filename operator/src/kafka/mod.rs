@@ -1,0 +1,35 @@
+//! The platform's topics in Kafka.
+//!
+//! [`plan`] decides (pure), [`direct`] carries it out by Kafka's admin protocol, and [`keeper`] runs the checks beside
+//! the reconciliations, so that a Kafka that doesn't answer holds up nothing else.
+
+pub mod direct;
+pub mod keeper;
+pub mod plan;
+
+/// A topic after it has been brought to what is wanted, as far as Kafka can and may.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TopicReport {
+    /// Full name.
+    pub name: String,
+    /// Number of partitions that it has now; `None` when it isn't there.
+    pub partitions: Option<i32>,
+    /// How it stands.
+    pub fate: Fate,
+}
+
+/// How a topic stands after a check.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Fate {
+    /// As wanted.
+    AsWanted,
+    /// Some of what is wanted can't be had on a live topic, in a sentence. The rest is as wanted.
+    Differs(String),
+    /// Kafka says no, in a sentence. It is tried again.
+    Refused(String),
+}
+
+/// Kafka gives no answer, in a sentence that says where and why. It heals by itself when Kafka is back.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreachable(pub String);

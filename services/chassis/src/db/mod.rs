@@ -1,0 +1,116 @@
+//! PostgreSQL: one pool per process, one schema per service.
+
+mod error;
+mod migrate;
+
+use std::{str::FromStr, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use sqlx::{
+    Connection, PgPool,
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use tokio::sync::Notify;
+
+pub(crate) use migrate::{missing_migrations, run as migrate};
+
+pub use error::{is_unavailable, violates};
+
+use crate::config::DatabaseSettings;
+
+/// A transaction of [`Database::begin`].
+pub type Tx = sqlx::PgTransaction<'static>;
+
+/// How long to wait for a free connection, or for a new one.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A service's database. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Database {
+    pool: PgPool,
+    migrations: &'static Migrator,
+    relay: Arc<Notify>,
+}
+
+impl Database {
+    pub(crate) fn connect_lazily(
+        service: &str,
+        settings: &DatabaseSettings,
+        migrations: &'static Migrator,
+    ) -> anyhow::Result<Self> {
+        let pool = PgPoolOptions::new()
+            .max_connections(settings.database_max_connections)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .idle_timeout(Duration::from_secs(300))
+            // A ping before each use would double the round trips: only a connection that has been idle is asked.
+            .test_before_acquire(false)
+            .before_acquire(|connection, state| {
+                Box::pin(async move {
+                    if state.idle_for > Duration::from_secs(1) {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
+            .connect_lazy_with(options(service, settings)?);
+        Ok(Self { pool, migrations, relay: Arc::default() })
+    }
+
+    /// The pool, for statements outside a transaction.
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Begins a transaction (READ COMMITTED).
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn begin(&self) -> Result<Tx, sqlx::Error> {
+        self.pool.begin().await
+    }
+
+    /// Commits `tx` and wakes the outbox' relay.
+    ///
+    /// # Errors
+    /// Those of the database. After a lost connection the outcome is not known.
+    pub async fn commit(&self, tx: Tx) -> Result<(), sqlx::Error> {
+        tx.commit().await?;
+        self.wake_relay();
+        Ok(())
+    }
+
+    /// Tells this process' relay that the outbox has new rows.
+    pub fn wake_relay(&self) {
+        self.relay.notify_one();
+    }
+
+    /// Resolves when the relay was woken since the last time.
+    pub(crate) async fn relay_woken(&self) {
+        self.relay.notified().await;
+    }
+
+    /// The versions of the migrations that the schema lacks.
+    pub(crate) async fn missing_migrations(&self) -> anyhow::Result<Vec<i64>> {
+        missing_migrations(&self.pool, self.migrations).await
+    }
+}
+
+/// The connection's options; time-outs are the session's, so that no bug or lost peer holds a lock for long.
+pub(crate) fn options(service: &str, settings: &DatabaseSettings) -> anyhow::Result<PgConnectOptions> {
+    let url = settings.database_url.as_deref().context("DATABASE_URL is not set: expected postgres://…")?;
+    let schema = schema(settings)?;
+    // The error of a wrong URL does not repeat it.
+    let options = PgConnectOptions::from_str(url).context("DATABASE_URL is not a PostgreSQL URL")?;
+    Ok(options.application_name(service).statement_cache_capacity(64).options([
+        ("search_path", schema),
+        ("statement_timeout", "5s"),
+        ("lock_timeout", "2s"),
+        ("idle_in_transaction_session_timeout", "10s"),
+    ]))
+}
+
+/// The schema's name, which needs no quotes.
+pub(crate) fn schema(settings: &DatabaseSettings) -> anyhow::Result<&str> {
+    settings.database_schema.as_deref().context("DATABASE_SCHEMA is not set: expected the name of this service's schema")
+}

@@ -1,0 +1,119 @@
+//! The one entry of a service's binary: `serve` (also without an argument) and `migrate`.
+
+use std::{ffi::OsString, process::ExitCode, sync::Arc};
+
+use anyhow::Context;
+use clap::{Args, FromArgMatches, Subcommand};
+use sqlx::migrate::Migrator;
+use tracing::{error, info};
+
+use crate::{
+    config::{DatabaseSettings, LogSettings, ServeSettings},
+    db,
+    lifecycle,
+    platform::Platform,
+    telemetry::Telemetry,
+};
+
+/// A service of the platform: its name, its own settings, and the parts that it is made of.
+pub trait Service {
+    /// The name: of the image, in logs, metrics and the events' source.
+    const NAME: &'static str;
+
+    /// Its own settings, from the environment; [`NoSettings`] when it has none.
+    type Settings: Args;
+
+    /// Its migrations (`sqlx::migrate!()`), numbered from 1000 and run after the chassis' own; `None` for a service
+    /// without a database.
+    fn migrations() -> Option<&'static Migrator>;
+
+    /// Puts the service's parts on the platform. It runs inside the runtime, but no I/O happens here: connections are
+    /// made when first used.
+    ///
+    /// # Errors
+    /// When a setting does not make sense; the process then ends with that message.
+    fn build(platform: &mut Platform, settings: Self::Settings) -> anyhow::Result<()>;
+}
+
+/// For a service without settings of its own.
+#[derive(Debug, Clone, Args)]
+pub struct NoSettings {}
+
+#[derive(Debug, Subcommand)]
+enum Command<S: Args> {
+    /// Serve until SIGTERM.
+    Serve {
+        #[command(flatten)]
+        common: Box<ServeSettings>,
+        #[command(flatten)]
+        own: S,
+    },
+    /// Create the schema, bring its tables up to date, and end.
+    Migrate {
+        #[command(flatten)]
+        logs: LogSettings,
+        #[command(flatten)]
+        database: DatabaseSettings,
+    },
+}
+
+/// Runs the service `S`: reads arguments and environment, serves or migrates, and says how it went.
+pub fn run<S: Service>() -> ExitCode {
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    if arguments.len() <= 1 {
+        arguments = vec![S::NAME.into(), "serve".into()];
+    }
+    let command = Command::<S::Settings>::augment_subcommands(clap::Command::new(S::NAME).subcommand_required(true))
+        .try_get_matches_from(arguments)
+        .and_then(|matches| Command::<S::Settings>::from_arg_matches(&matches))
+        .unwrap_or_else(|error| error.exit());
+    let logs = match &command {
+        Command::Serve { common, .. } => common.logs.clone(),
+        Command::Migrate { logs, .. } => LogSettings { log_dir: None, ..logs.clone() },
+    };
+    let telemetry = match Telemetry::start(S::NAME, &logs) {
+        Ok(telemetry) => Arc::new(telemetry),
+        Err(error) => {
+            // Nothing else can be told where there is no log yet.
+            #[expect(clippy::print_stderr, reason = "the log could not be started")]
+            {
+                eprintln!("error: {error:#}");
+            }
+            return ExitCode::FAILURE;
+        }
+    };
+    match execute::<S>(command, telemetry) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!(error = format!("{error:#}"), "the service ends");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute<S: Service>(command: Command<S::Settings>, telemetry: Arc<Telemetry>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name(S::NAME)
+        // For looking up names and for waiting on librdkafka: few at a time.
+        .max_blocking_threads(4)
+        .build()
+        .context("cannot start the runtime")?;
+    let outcome = runtime.block_on(async {
+        match command {
+            Command::Serve { common, own } => {
+                let version = env!("CARGO_PKG_VERSION");
+                info!(service = S::NAME, version, "starting");
+                let build = |platform: &mut Platform| S::build(platform, own);
+                lifecycle::serve(S::NAME, *common, S::migrations(), telemetry, build).await
+            }
+            Command::Migrate { database, .. } => {
+                let own = S::migrations().context("this service has no database to migrate")?;
+                db::migrate(S::NAME, &database, own).await
+            }
+        }
+    });
+    // A blocking call that never returns must not hold up the exit.
+    runtime.shutdown_background();
+    outcome
+}

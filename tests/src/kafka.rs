@@ -1,0 +1,199 @@
+//! Kafka, as its own admin and a plain reader see it.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use contract::{CloudEvent, Event, Topic};
+use rdkafka::{
+    ClientConfig, Message, Offset, TopicPartitionList,
+    admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
+    client::DefaultClientContext,
+    consumer::{BaseConsumer, Consumer},
+    message::Headers,
+    producer::{FutureProducer, FutureRecord},
+};
+
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A Kafka cluster.
+#[derive(Clone)]
+pub struct Kafka {
+    bootstrap: String,
+}
+
+/// A message, as it lies in its partition.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// The partition.
+    pub partition: i32,
+    /// Where it lies in the partition.
+    pub offset: i64,
+    /// The key as text.
+    pub key: String,
+    /// The headers as text.
+    pub headers: BTreeMap<String, String>,
+    /// The value.
+    pub payload: Vec<u8>,
+}
+
+impl Record {
+    /// The event that it carries.
+    ///
+    /// # Panics
+    /// When it carries none, or one of an unknown type.
+    pub fn event(&self) -> CloudEvent {
+        let header = |name: &str| self.headers.get(name).map(String::as_bytes);
+        let event = CloudEvent::from_message(header, &self.payload).unwrap_or_else(|error| panic!("{error}: {self:?}"));
+        event.unwrap_or_else(|| panic!("a type that the contract does not know: {self:?}"))
+    }
+}
+
+/// What Kafka's admin says of a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// The number of partitions.
+    pub partitions: usize,
+    /// The smallest number of replicas of a partition.
+    pub replicas: usize,
+    /// Every setting by its name.
+    pub config: BTreeMap<String, String>,
+}
+
+impl Kafka {
+    /// The cluster behind `bootstrap`.
+    pub fn new(bootstrap: impl Into<String>) -> Self {
+        Self { bootstrap: bootstrap.into() }
+    }
+
+    /// The bootstrap servers.
+    pub fn bootstrap(&self) -> &str {
+        &self.bootstrap
+    }
+
+    fn config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.bootstrap);
+        config
+    }
+
+    fn admin(&self) -> AdminClient<DefaultClientContext> {
+        self.config().create().expect("an admin client")
+    }
+
+    fn options() -> AdminOptions {
+        AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT))
+    }
+
+    /// Creates a platform's topics and their dead-letter topics, all with that many partitions.
+    pub async fn create_topics(&self, prefix: &str, partitions: i32) {
+        let names = topic_names(prefix);
+        let new: Vec<_> = names.iter().map(|name| NewTopic::new(name, partitions, TopicReplication::Fixed(1))).collect();
+        let results = self.admin().create_topics(&new, &Self::options()).await.expect("Kafka answers");
+        for result in results {
+            result.unwrap_or_else(|(topic, error)| panic!("creating topic {topic}: {error}"));
+        }
+    }
+
+    /// Deletes a platform's topics and the consumer groups named. What is not there, or still in use, is left.
+    ///
+    /// # Errors
+    /// When Kafka does not answer.
+    pub async fn delete(&self, prefix: &str, groups: &[String]) -> Result<(), String> {
+        let names = topic_names(prefix);
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let groups: Vec<_> = groups.iter().map(String::as_str).collect();
+        let admin = self.admin();
+        admin.delete_topics(&names, &Self::options()).await.map_err(|error| error.to_string())?;
+        admin.delete_groups(&groups, &Self::options()).await.map_err(|error| error.to_string())?;
+        Ok(())
+    }
+
+    /// The topic as Kafka's admin describes it; `None` if there is no such topic.
+    pub async fn describe(&self, topic: &str) -> Option<Description> {
+        let admin = self.admin();
+        // All topics are asked for, since asking for one may create it.
+        let metadata = tokio::task::block_in_place(|| admin.inner().fetch_metadata(None, TIMEOUT)).expect("metadata");
+        let found = metadata.topics().iter().find(|candidate| candidate.name() == topic)?;
+        let mut results =
+            admin.describe_configs([&ResourceSpecifier::Topic(topic)], &Self::options()).await.expect("Kafka answers");
+        let resource = results.pop().expect("one answer for one question").ok()?;
+        let entries = resource.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?)));
+        Some(Description {
+            partitions: found.partitions().len(),
+            replicas: found.partitions().iter().map(|partition| partition.replicas().len()).min().unwrap_or(0),
+            config: entries.collect(),
+        })
+    }
+
+    /// Every message that lies in `topic` now, in the order of each partition.
+    pub fn records(&self, topic: &str) -> Vec<Record> {
+        tokio::task::block_in_place(|| self.read(topic))
+    }
+
+    fn read(&self, topic: &str) -> Vec<Record> {
+        let mut config = self.config();
+        // The group is never joined: partitions are assigned by hand and nothing is committed.
+        config.set("group.id", "tests-reader").set("enable.auto.commit", "false").set("enable.partition.eof", "false");
+        let consumer: BaseConsumer = config.create().expect("a consumer");
+        let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT).expect("metadata");
+        let mut assignment = TopicPartitionList::new();
+        let mut left: i64 = 0;
+        for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
+            let (low, high) = consumer.fetch_watermarks(topic, partition.id(), TIMEOUT).expect("watermarks");
+            assignment.add_partition_offset(topic, partition.id(), Offset::Beginning).expect("a new partition");
+            left += high - low;
+        }
+        consumer.assign(&assignment).expect("an assignment");
+        let (mut records, start) = (Vec::new(), Instant::now());
+        while left > 0 {
+            assert!(start.elapsed() < TIMEOUT, "{left} messages of {topic} could not be read within {TIMEOUT:?}");
+            let Some(message) = consumer.poll(Duration::from_millis(100)) else { continue };
+            let message = message.unwrap_or_else(|error| panic!("reading {topic}: {error}"));
+            left -= 1;
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            let headers = message.headers().into_iter().flat_map(Headers::iter);
+            records.push(Record {
+                partition: message.partition(),
+                offset: message.offset(),
+                key: message.key().map(text).unwrap_or_default(),
+                headers: headers.map(|header| (header.key.to_owned(), header.value.map(text).unwrap_or_default())).collect(),
+                payload: message.payload().unwrap_or_default().to_vec(),
+            });
+        }
+        records
+    }
+
+    /// The types of the events about one order on one topic, in their order.
+    pub fn kinds(&self, prefix: &str, topic: Topic, order: &str) -> Vec<&'static str> {
+        let records = self.records(&topic.name(prefix));
+        records.iter().filter(|record| record.key == order).map(|record| record.event().event.kind()).collect()
+    }
+
+    /// Writes a message as a stranger could: any bytes, any headers, keyed by `key`.
+    pub async fn write(&self, topic: &str, key: &str, headers: &[(&str, &str)], payload: &[u8]) {
+        let producer: FutureProducer = self.config().create().expect("a producer");
+        let mut owned = rdkafka::message::OwnedHeaders::new();
+        for (key, value) in headers {
+            owned = owned.insert(rdkafka::message::Header { key, value: Some(*value) });
+        }
+        let record = FutureRecord::to(topic).key(key).payload(payload).headers(owned);
+        producer.send(record, TIMEOUT).await.unwrap_or_else(|(error, _)| panic!("writing to {topic}: {error}"));
+    }
+
+    /// Writes an event as a service of the platform does.
+    pub async fn publish(&self, prefix: &str, event: Event) {
+        let event = CloudEvent::new("/tests", None, event);
+        let headers = event.headers();
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let topic = event.event.topic().name(prefix);
+        let payload = event.event.payload().expect("plain JSON");
+        self.write(&topic, event.event.order_id().as_str(), &headers, &payload).await;
+    }
+}
+
+/// The names of a platform's topics with those for dead letters.
+pub fn topic_names(prefix: &str) -> Vec<String> {
+    Topic::ALL.iter().flat_map(|topic| [topic.name(prefix), topic.dead_letter_name(prefix)]).collect()
+}

@@ -1,0 +1,249 @@
+//! A whole platform of processes, one for each test: its own topics, schemas, consumer groups, ports and files, so
+//! that tests run in any order and side by side, and leave nothing.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use contract::Topic;
+use nix::sys::signal::Signal;
+use tempfile::TempDir;
+
+use crate::{
+    api::{Api, fresh},
+    database::Database,
+    kafka::{Kafka, Record},
+    process::{Plan, Process, Service, free_port},
+    servers, wait,
+};
+
+/// The partitions of a test's topics: more than one, so that order across partitions is not taken for granted.
+const PARTITIONS: i32 = 3;
+
+/// How long a platform may take to end at the end of a test, before it is killed.
+const STOP: Duration = Duration::from_secs(10);
+
+/// What a test asks of its platform.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// `COOKING_TIME`: how long the kitchen takes, or `manual`.
+    pub cooking_time: &'static str,
+    /// `DELIVERY_TIME`: how long the courier takes, or `manual`.
+    pub delivery_time: &'static str,
+    /// More environment for every service.
+    pub environment: Vec<(&'static str, String)>,
+}
+
+impl Default for Setup {
+    /// Kitchen and courier finish at once.
+    fn default() -> Self {
+        Self { cooking_time: "0s", delivery_time: "0s", environment: Vec::new() }
+    }
+}
+
+/// A running platform.
+pub struct Platform {
+    /// The Kafka cluster that it uses.
+    pub kafka: Kafka,
+    /// The database that it uses.
+    pub database: Database,
+    /// The prefix of its topics.
+    pub prefix: String,
+    /// The way in that customers use: the gateway.
+    pub api: Api,
+    schemas: BTreeMap<Service, String>,
+    groups: BTreeMap<Service, String>,
+    processes: Vec<Process>,
+    directory: TempDir,
+}
+
+impl Platform {
+    /// Makes topics and schemas, starts the five services, and waits until all are ready.
+    ///
+    /// # Panics
+    /// When any of it fails.
+    pub async fn start(setup: Setup) -> Self {
+        let id = format!("e2e_{}", &fresh()[..12]);
+        let ports: BTreeMap<_, _> = Service::ALL.iter().map(|service| (*service, free_port())).collect();
+        let mut platform = Self {
+            kafka: Kafka::new(servers::kafka()),
+            database: Database::new(servers::database_url()),
+            prefix: format!("{id}."),
+            api: Api::new(format!("http://127.0.0.1:{}", ports[&Service::Gateway])),
+            schemas: Service::ALL
+                .iter()
+                .filter(|service| service.has_database())
+                .map(|service| (*service, format!("{id}_{service}")))
+                .collect(),
+            groups: Service::ALL.iter().map(|service| (*service, format!("{id}.{service}"))).collect(),
+            processes: Vec::new(),
+            directory: tempfile::Builder::new().prefix("foodplatform-test-").tempdir().expect("a directory"),
+        };
+        platform.kafka.create_topics(&platform.prefix, PARTITIONS).await;
+        let plans: Vec<_> =
+            Service::ALL.iter().map(|service| platform.plan(*service, &setup, &ports)).collect();
+        tokio::task::block_in_place(|| {
+            for plan in plans.iter().filter(|plan| plan.service.has_database()) {
+                plan.migrate();
+            }
+        });
+        platform.processes = plans.iter().map(Plan::start).collect();
+        for process in &mut platform.processes {
+            process.ready().await;
+        }
+        platform
+    }
+
+    fn plan(&self, service: Service, setup: &Setup, ports: &BTreeMap<Service, u16>) -> Plan {
+        let url = |service: Service| format!("http://127.0.0.1:{}", ports[&service]);
+        let mut environment = BTreeMap::from([
+            ("LOG_LEVEL".to_owned(), "info".to_owned()),
+            ("KAFKA_BOOTSTRAP_SERVERS".to_owned(), self.kafka.bootstrap().to_owned()),
+            ("TOPIC_PREFIX".to_owned(), self.prefix.clone()),
+            ("CONSUMER_GROUP".to_owned(), self.groups[&service].clone()),
+        ]);
+        let mut set = |name: &str, value: &str| environment.insert(name.to_owned(), value.to_owned());
+        if let Some(schema) = self.schemas.get(&service) {
+            set("DATABASE_URL", self.database.url());
+            set("DATABASE_SCHEMA", schema);
+        }
+        match service {
+            Service::Order => {
+                set("COOK_URL", &url(Service::Cook));
+            }
+            Service::Cook => {
+                set("COOKING_TIME", setup.cooking_time);
+            }
+            Service::Delivery => {
+                set("DELIVERY_TIME", setup.delivery_time);
+            }
+            Service::Mypage => {}
+            Service::Gateway => {
+                set("ORDER_URL", &url(Service::Order));
+                set("COOK_URL", &url(Service::Cook));
+                set("DELIVERY_URL", &url(Service::Delivery));
+                set("MYPAGE_URL", &url(Service::Mypage));
+            }
+        }
+        for (name, value) in &setup.environment {
+            set(name, value);
+        }
+        Plan {
+            service,
+            pod: format!("{service}-0"),
+            port: ports[&service],
+            admin_port: free_port(),
+            environment,
+            output: self.directory.path().join(format!("{service}-0.out")),
+        }
+    }
+
+    /// The first process of a service.
+    pub fn process(&mut self, service: Service) -> &mut Process {
+        let mut processes = self.processes.iter_mut();
+        processes.find(|process| process.plan().service == service).expect("every service is started")
+    }
+
+    /// Every process.
+    pub fn processes(&self) -> &[Process] {
+        &self.processes
+    }
+
+    /// The API of a service's first process, past the gateway.
+    pub fn service(&mut self, service: Service) -> Api {
+        Api::new(self.process(service).url())
+    }
+
+    /// Starts one more process of a service beside those that run, and gives its API.
+    pub async fn add_replica(&mut self, service: Service) -> Api {
+        let same = self.processes.iter().filter(|process| process.plan().service == service);
+        let pod = format!("{service}-{}", same.count());
+        let plan = Plan {
+            output: self.directory.path().join(format!("{pod}.out")),
+            pod,
+            port: free_port(),
+            admin_port: free_port(),
+            ..self.process(service).plan().clone()
+        };
+        let mut process = plan.start();
+        process.ready().await;
+        let api = Api::new(process.url());
+        self.processes.push(process);
+        api
+    }
+
+    /// Kills the first process of a service as a failing machine does: without any warning.
+    pub async fn kill(&mut self, service: Service) {
+        let process = self.process(service);
+        process.signal(Signal::SIGKILL);
+        process.ended().await;
+    }
+
+    /// Starts the first process of a service again after its end, and waits until it is ready.
+    pub async fn restart(&mut self, service: Service) {
+        let process = self.process(service);
+        *process = process.plan().clone().start();
+        process.ready().await;
+    }
+
+    /// Every message on one of its topics.
+    pub fn records(&self, topic: Topic) -> Vec<Record> {
+        self.kafka.records(&topic.name(&self.prefix))
+    }
+
+    /// How many rows a table of a service's has.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn rows(&self, service: Service, table: &str) -> Result<i64, String> {
+        let schema = self.schemas.get(&service).ok_or_else(|| format!("{service} has no database"))?;
+        self.database.number(&format!("SELECT count(*) FROM {schema}.{table}")).await
+    }
+
+    /// Waits until no outbox holds a row: everything that was said is on Kafka.
+    pub async fn outboxes_drained(&self) {
+        for service in [Service::Order, Service::Cook, Service::Delivery] {
+            wait::until(&format!("the outbox of {service} empty"), wait::SOON, async || {
+                wait::equals(self.rows(service, "outbox").await?, 0)
+            })
+            .await;
+        }
+    }
+
+    /// Stops the services in good order, then takes away topics, groups and schemas.
+    async fn clean(&mut self) {
+        for process in &self.processes {
+            process.signal(Signal::SIGTERM);
+        }
+        for process in &mut self.processes {
+            // One that does not stop is killed when it is dropped.
+            let _ = tokio::time::timeout(STOP, process.ended()).await;
+        }
+        self.processes.clear();
+        let groups: Vec<_> = self.groups.values().cloned().collect();
+        let schemas: Vec<_> = self.schemas.values().cloned().collect();
+        let kafka = self.kafka.delete(&self.prefix, &groups).await;
+        let database = self.database.drop_schemas(&schemas).await;
+        for error in [kafka.err(), database.err()].into_iter().flatten() {
+            eprintln!("cleaning up {}: {error}", self.prefix);
+        }
+    }
+}
+
+impl Drop for Platform {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for process in &self.processes {
+                eprintln!("--- the end of {}'s output:\n{}", process.plan().pod, process.output());
+            }
+        }
+        // Dropping is not async, and the test's runtime may be ending: cleaning has its own, on its own thread.
+        std::thread::scope(|scope| {
+            let cleaner = scope.spawn(|| {
+                let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+                runtime.expect("a runtime").block_on(self.clean());
+            });
+            if cleaner.join().is_err() {
+                eprintln!("cleaning up did not come to its end");
+            }
+        });
+    }
+}
