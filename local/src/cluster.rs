@@ -214,7 +214,7 @@ impl Start<'_> {
         let name = &program.name;
         wait::until(&format!("{name} ready"), LIMIT, || {
             if !self.sandbox.is_running(program) {
-                bail!("{name} ended while starting: {}", self.sandbox.last_lines(name));
+                bail!("{name} ended while starting");
             }
             Ok(is_ready())
         })

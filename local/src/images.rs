@@ -174,7 +174,7 @@ fn archive(binary: &str, reference: &str, storage: &Path, file: &Path) -> Result
         command
     };
     let mut build = buildah();
-    exec::run(build.args(build_arguments(binary, reference)).args(["--isolation", "chroot"]))?;
+    exec::run(build.args(build_arguments(binary, reference)).env("BUILDAH_ISOLATION", "chroot"))?;
     exec::run(buildah().arg("push").arg(reference).arg(format!("docker-archive:{}:{reference}", file.display())))?;
     exec::run(buildah().args(["rmi", reference]))?;
     Ok(())

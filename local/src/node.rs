@@ -127,8 +127,6 @@ state = "/run/containerd"
             // The disk is shared with everything else on the machine and may be fairly full.
             "evictionHard": {"imagefs.available": "1%", "nodefs.available": "1%", "nodefs.inodesFree": "1%"},
             "imageGCHighThresholdPercent": 100,
-            // Lets it go on without the settings of the whole machine, which are read-only here.
-            "featureGates": {"KubeletInUserNamespace": true},
         })
     }
 

@@ -11,10 +11,11 @@ mount -t tmpfs -o mode=755 tmpfs /run
 mount --bind "$state/log" /var/log
 mount --bind "$state/kubelet" /var/lib/kubelet
 mount --bind "$state/cni" /var/lib/cni
-# These settings belong to the whole machine, and the kubelet would change some.
-for group in vm kernel; do
-  mount --bind /proc/sys/$group /proc/sys/$group
-  mount -o remount,bind,ro /proc/sys/$group
+# These settings belong to the whole machine, and the kubelet insists on its own: it gets copies to write to.
+for setting in vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops kernel/keys/root_maxkeys kernel/keys/root_maxbytes; do
+  mkdir -p "/run/sysctl/${setting%/*}"
+  cat "/proc/sys/$setting" > "/run/sysctl/$setting"
+  mount --bind "/run/sysctl/$setting" "/proc/sys/$setting"
 done
 
 ip link set lo up

@@ -2,5 +2,12 @@
 
 pub mod api;
 pub mod build;
+pub mod client;
+pub mod controller;
+pub mod health;
+mod kafka;
+pub mod leader;
+pub mod metrics;
+pub mod telemetry;
 
 pub use api::crd_yaml;

@@ -89,7 +89,8 @@ impl Kafka {
     /// Creates a platform's topics and their dead-letter topics, all with that many partitions.
     pub async fn create_topics(&self, prefix: &str, partitions: i32) {
         let names = topic_names(prefix);
-        let new: Vec<_> = names.iter().map(|name| NewTopic::new(name, partitions, TopicReplication::Fixed(1))).collect();
+        let new: Vec<_> =
+            names.iter().map(|name| NewTopic::new(name, partitions, TopicReplication::Fixed(1))).collect();
         let results = self.admin().create_topics(&new, &Self::options()).await.expect("Kafka answers");
         for result in results {
             result.unwrap_or_else(|(topic, error)| panic!("creating topic {topic}: {error}"));
@@ -127,6 +128,14 @@ impl Kafka {
         })
     }
 
+    /// How many members a consumer group has.
+    pub fn group_members(&self, group: &str) -> usize {
+        tokio::task::block_in_place(|| {
+            let groups = self.admin().inner().fetch_group_list(Some(group), TIMEOUT).expect("a list of groups");
+            groups.groups().iter().map(|group| group.members().len()).sum()
+        })
+    }
+
     /// Every message that lies in `topic` now, in the order of each partition.
     pub fn records(&self, topic: &str) -> Vec<Record> {
         tokio::task::block_in_place(|| self.read(topic))
@@ -158,7 +167,9 @@ impl Kafka {
                 partition: message.partition(),
                 offset: message.offset(),
                 key: message.key().map(text).unwrap_or_default(),
-                headers: headers.map(|header| (header.key.to_owned(), header.value.map(text).unwrap_or_default())).collect(),
+                headers: headers
+                    .map(|header| (header.key.to_owned(), header.value.map(text).unwrap_or_default()))
+                    .collect(),
                 payload: message.payload().unwrap_or_default().to_vec(),
             });
         }

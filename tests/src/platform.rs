@@ -1,7 +1,7 @@
 //! A whole platform of processes, one for each test: its own topics, schemas, consumer groups, ports and files, so
 //! that tests run in any order and side by side, and leave nothing.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use contract::Topic;
 use nix::sys::signal::Signal;
@@ -78,8 +78,7 @@ impl Platform {
             directory: tempfile::Builder::new().prefix("foodplatform-test-").tempdir().expect("a directory"),
         };
         platform.kafka.create_topics(&platform.prefix, PARTITIONS).await;
-        let plans: Vec<_> =
-            Service::ALL.iter().map(|service| platform.plan(*service, &setup, &ports)).collect();
+        let plans: Vec<_> = Service::ALL.iter().map(|service| platform.plan(*service, &setup, &ports)).collect();
         tokio::task::block_in_place(|| {
             for plan in plans.iter().filter(|plan| plan.service.has_database()) {
                 plan.migrate();
@@ -99,6 +98,7 @@ impl Platform {
             ("KAFKA_BOOTSTRAP_SERVERS".to_owned(), self.kafka.bootstrap().to_owned()),
             ("TOPIC_PREFIX".to_owned(), self.prefix.clone()),
             ("CONSUMER_GROUP".to_owned(), self.groups[&service].clone()),
+            ("LOG_DIR".to_owned(), self.log_directory(service).display().to_string()),
         ]);
         let mut set = |name: &str, value: &str| environment.insert(name.to_owned(), value.to_owned());
         if let Some(schema) = self.schemas.get(&service) {
@@ -182,6 +182,16 @@ impl Platform {
         let process = self.process(service);
         *process = process.plan().clone().start();
         process.ready().await;
+    }
+
+    /// Where a service writes its log files.
+    pub fn log_directory(&self, service: Service) -> PathBuf {
+        self.directory.path().join("log").join(service.name())
+    }
+
+    /// How many consumers are in a service's group.
+    pub fn group_members(&self, service: Service) -> usize {
+        self.kafka.group_members(&self.groups[&service])
     }
 
     /// Every message on one of its topics.

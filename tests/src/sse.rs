@@ -1,32 +1,69 @@
 //! Server-sent events, as a browser reads them.
 
+use std::time::Duration;
+
+use reqwest::Response;
 use serde_json::Value;
 
-/// Reads the stream at `url` until the `data` of an event satisfies `done`, and gives all data up to it.
-///
-/// # Errors
-/// When the stream is none, ends early, or carries something that is not JSON.
-pub async fn read_until(url: &str, done: impl Fn(&Value) -> bool) -> Result<Vec<Value>, String> {
-    let response = reqwest::Client::new().get(url).header("Accept", "text/event-stream").send().await;
-    let mut response = response.map_err(|error| format!("{error:?}"))?;
-    let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if !kind.starts_with("text/event-stream") {
-        return Err(format!("{url} answers {} with content type {kind:?}", response.status()));
+use crate::{api::text, wait};
+
+/// An open stream of events, each with JSON as its data.
+#[derive(Debug)]
+pub struct Events {
+    response: Response,
+    buffer: Vec<u8>,
+}
+
+impl Events {
+    /// Opens the stream at `url`.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub async fn open(url: &str) -> Self {
+        let request = reqwest::Client::new().get(url).header("Accept", "text/event-stream");
+        let response = request.send().await.unwrap_or_else(|error| panic!("{url}: {error:?}"));
+        let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        assert!(kind.starts_with("text/event-stream"), "{url}: {} with content type {kind:?}", response.status());
+        Self { response, buffer: Vec::new() }
     }
-    let (mut all, mut buffer) = (Vec::new(), Vec::new());
-    while let Some(chunk) = response.chunk().await.map_err(|error| format!("{error:?}; read so far: {all:?}"))? {
-        buffer.extend_from_slice(&chunk);
-        while let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = buffer.drain(..=end).collect();
-            let line = String::from_utf8_lossy(&line);
-            let Some(data) = line.strip_prefix("data:") else { continue };
-            let data: Value = serde_json::from_str(data.trim()).map_err(|error| format!("{line:?}: {error}"))?;
-            let last = done(&data);
-            all.push(data);
-            if last {
-                return Ok(all);
+
+    /// The data of the next event.
+    ///
+    /// # Errors
+    /// When the stream ends, or the data is not JSON.
+    pub async fn next(&mut self) -> Result<Value, String> {
+        loop {
+            while let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.buffer.drain(..=end).collect();
+                let line = String::from_utf8_lossy(&line);
+                if let Some(data) = line.strip_prefix("data:") {
+                    return serde_json::from_str(data.trim()).map_err(|error| format!("{line:?}: {error}"));
+                }
             }
+            let chunk = self.response.chunk().await.map_err(|error| format!("{error:?}"))?;
+            self.buffer.extend_from_slice(&chunk.ok_or("the stream has ended")?);
         }
     }
-    Err(format!("the stream ended early; read so far: {all:?}"))
+
+    /// Reads until an event whose data has that `status`, and gives the data of all events up to it.
+    ///
+    /// # Panics
+    /// When none comes in time.
+    pub async fn until_status(&mut self, status: &str) -> Vec<Value> {
+        const LIMIT: Duration = wait::SOON;
+        let mut seen = Vec::new();
+        let reading = async {
+            loop {
+                seen.push(self.next().await?);
+                if seen.last().is_some_and(|last| text(last, "status") == status) {
+                    return Ok::<_, String>(());
+                }
+            }
+        };
+        match tokio::time::timeout(LIMIT, reading).await {
+            Ok(Ok(())) => seen,
+            Ok(Err(error)) => panic!("{status} does not come: {error}; seen: {seen:?}"),
+            Err(_) => panic!("{status} has not come within {LIMIT:?}; seen: {seen:?}"),
+        }
+    }
 }

@@ -1,2 +1,118 @@
-//! xtask
-fn main() {}
+//! The project's commands. Each is thin: the local cluster, Kafka, PostgreSQL and images are the `local` crate's work.
+
+mod conditions;
+mod crds;
+mod down;
+mod forward;
+mod images;
+mod measure;
+mod orders;
+mod platform;
+mod target;
+mod test;
+mod up;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Result;
+use clap::{Parser, Subcommand, ValueEnum};
+use local::Instance;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Bring the platform up, from whatever is there, and follow an order to its delivery
+    ///
+    /// On the local cluster it installs, builds and starts what is missing and leaves alone what is up: run it again after a
+    /// change. On the current kubeconfig's cluster it builds images, pushes them to --registry, and installs the same.
+    Up {
+        /// The cluster to use
+        #[arg(long, value_enum, default_value_t = Place::Local)]
+        cluster: Place,
+        /// Where the current cluster pulls images from, for instance ghcr.io/you
+        #[arg(long, required_if_eq("cluster", "current"))]
+        registry: Option<String>,
+        /// Stop when the local cluster, Kafka and PostgreSQL are ready
+        #[arg(long, conflicts_with = "registry")]
+        bare: bool,
+    },
+    /// Take the local cluster down and leave nothing of it, but the cache of what was built
+    Down {
+        /// The cluster of the tests instead
+        #[arg(long)]
+        test: bool,
+    },
+    /// Print the path of the local cluster's kubeconfig
+    Kubeconfig,
+    /// Build the six images, as archives in dist/images or into a registry
+    Images {
+        /// Push them to this registry, with docker, podman or buildah
+        #[arg(long, value_name = "REGISTRY")]
+        push: Option<String>,
+    },
+    /// Write crds/ from the operator's code
+    Crds {
+        /// Write nothing; fail when crds/ differs from the code
+        #[arg(long)]
+        check: bool,
+    },
+    /// Run the tests, each layer on the real thing, and clean up
+    Test {
+        /// Only these layers; all of them by default
+        #[arg(value_enum)]
+        layers: Vec<test::Layer>,
+    },
+    /// Measure a run on the local cluster and write the numbers into README.md
+    Measure,
+    /// Serve claims on the local cluster (started by `up`)
+    #[command(hide = true)]
+    Provision {
+        #[arg(long)]
+        kubeconfig: PathBuf,
+        #[arg(long)]
+        volumes: PathBuf,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Place {
+    /// Kubernetes on this machine, without a container engine
+    Local,
+    /// The cluster of the current kubeconfig: kind, minikube, EKS, …
+    Current,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Up { cluster: Place::Local, bare, .. } => up::local(&Instance::dev(), bare),
+        Command::Up { cluster: Place::Current, registry, .. } => up::current(&registry.unwrap_or_default()),
+        Command::Down { test } => down::down(&if test { Instance::test() } else { Instance::dev() }),
+        Command::Kubeconfig => {
+            println!("{}", Instance::dev().kubeconfig().display());
+            Ok(())
+        }
+        Command::Images { push } => images::build(push.as_deref()),
+        Command::Crds { check } => crds::write(check),
+        Command::Test { layers } => test::run(&layers),
+        Command::Measure => measure::measure(),
+        Command::Provision { kubeconfig, volumes } => {
+            tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(local::provision(&kubeconfig, &volumes))
+        }
+    }
+}

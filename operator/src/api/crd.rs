@@ -9,16 +9,17 @@ use super::FoodPlatform;
 
 /// The CustomResourceDefinition of FoodPlatform.
 ///
-/// It differs from the derived one in that no field is nullable: the apiserver then takes `field: null` as the field
-/// being absent, as it does for Kubernetes' own kinds, and no rule meets a null.
+/// It differs from the derived one in two things. No field is nullable: the apiserver then takes `field: null` as the
+/// field being absent, as it does for Kubernetes' own kinds, and no rule meets a null. And descriptions have no line
+/// breaks inside a paragraph, since `kubectl explain` wraps them itself.
 ///
 /// # Errors
 ///
 /// When the derived definition is none; only a change of the types can bring that about.
 pub fn crd() -> anyhow::Result<CustomResourceDefinition> {
     let mut crd = serde_json::to_value(FoodPlatform::crd()).context("the definition can't be written as JSON")?;
-    remove_nullable(&mut crd);
-    serde_json::from_value(crd).context("the definition without nullable fields isn't one")
+    tidy(&mut crd);
+    serde_json::from_value(crd).context("the definition, once tidied, isn't one")
 }
 
 /// [`crd`] as YAML, as it is committed in `crds/`.
@@ -30,15 +31,18 @@ pub fn crd_yaml() -> anyhow::Result<String> {
     serde_saphyr::to_string(&crd()?).context("the definition can't be written as YAML")
 }
 
-fn remove_nullable(value: &mut Value) {
+fn tidy(value: &mut Value) {
     match value {
         Value::Object(object) => {
             if object.get("nullable") == Some(&Value::Bool(true)) {
                 object.remove("nullable");
             }
-            object.values_mut().for_each(remove_nullable);
+            if let Some(Value::String(description)) = object.get_mut("description") {
+                *description = description.split("\n\n").map(|p| p.replace('\n', " ")).collect::<Vec<_>>().join("\n\n");
+            }
+            object.values_mut().for_each(tidy);
         }
-        Value::Array(items) => items.iter_mut().for_each(remove_nullable),
+        Value::Array(items) => items.iter_mut().for_each(tidy),
         _ => {}
     }
 }

@@ -13,8 +13,7 @@ use super::rules;
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rules::node_port_needs_its_type())]
 pub struct GatewaySpec {
-    /// The type of the gateway's Service: `LoadBalancer`, `NodePort` or `ClusterIP` (not from outside at all).
-    /// Default: `LoadBalancer`.
+    /// The type of the gateway's Service.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub type_: Option<GatewayType>,
     /// The port on every node, 30000 to 32767, with type `NodePort` only. Default: Kubernetes chooses one.
@@ -27,7 +26,8 @@ pub struct GatewaySpec {
     pub annotations: Option<BTreeMap<String, String>>,
 }
 
-/// The type of the gateway's Service.
+/// The type of the gateway's Service: `LoadBalancer`, `NodePort`, or `ClusterIP` to be reached from inside the cluster
+/// only. Default: `LoadBalancer`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum GatewayType {
     /// A load balancer of the cluster's provider.

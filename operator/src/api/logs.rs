@@ -54,8 +54,7 @@ pub struct LogVolumeSpec {
     #[schemars(with = "Option<Vec<String>>", length(min = 1, max = 2), inner(length(min = 1, max = 32)))]
     #[x_kube(merge_strategy = ListMerge::Set, validation = rules::access_modes())]
     pub access_modes: Option<Vec<AccessMode>>,
-    /// `Retain` keeps the claims when the platform is deleted or stops asking for them, `Delete` deletes them with
-    /// it. Default: `Retain`.
+    /// What becomes of the claims when the platform is deleted or stops asking for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<Retention>,
 }
@@ -81,7 +80,8 @@ impl AccessMode {
     }
 }
 
-/// What becomes of the claims when nobody asks for them any more.
+/// What becomes of the claims when the platform is deleted or stops asking for them: `Retain` keeps them, `Delete`
+/// deletes them with it. Default: `Retain`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Retention {
     /// They stay, and are taken up again by a platform of the same name.

@@ -27,8 +27,8 @@ pub use logs::{AccessMode, LogVolumeSpec, LogsSpec, Retention};
 pub use platform::{FoodPlatform, FoodPlatformSpec, ImageSpec, PullPolicy};
 pub use service::FoodService;
 pub use services::{
-    Amounts, AutoscalingSpec, CookConfig, CookSpec, DeliveryConfig, DeliverySpec, HpaBehavior, HpaPolicy, HpaPolicyType,
-    HpaScalingRules, HpaSelectPolicy, ResourcesSpec, ServiceSpec, ServicesSpec,
+    Amounts, AutoscalingSpec, CookConfig, CookSpec, DeliveryConfig, DeliverySpec, HpaBehavior, HpaPolicy,
+    HpaPolicyType, HpaScalingRules, HpaSelectPolicy, ResourcesSpec, ServiceSpec, ServicesSpec,
 };
 pub use status::{
     AutoscalingStatus, FoodPlatformStatus, ServiceStatus, TopicState, TopicStatus, VolumeStatus, condition,

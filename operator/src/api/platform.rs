@@ -75,8 +75,7 @@ pub struct ImageSpec {
     #[schemars(length(min = 1, max = 128))]
     #[x_kube(validation = rules::tag())]
     pub tag: String,
-    /// When nodes pull the images: `Always`, `IfNotPresent` or `Never`. Default: what Kubernetes does, `Always` for
-    /// the tag `latest` and `IfNotPresent` for any other.
+    /// When nodes pull the images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_policy: Option<PullPolicy>,
     /// Names of Secrets of type `kubernetes.io/dockerconfigjson`, in the platform's namespace, to pull the images
@@ -87,7 +86,8 @@ pub struct ImageSpec {
     pub pull_secrets: Option<Vec<String>>,
 }
 
-/// When nodes pull images.
+/// When nodes pull the images: `Always`, `IfNotPresent` or `Never`. Default: what Kubernetes does, `Always` for the tag
+/// `latest` and `IfNotPresent` for any other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum PullPolicy {
     /// At each start of a container.

@@ -62,8 +62,9 @@ pub(super) fn image() -> Rule {
 // services
 
 pub(super) fn replicas_or_autoscaling() -> Rule {
-    Rule::new("!(has(self.replicas) && has(self.autoscaling))")
-        .message("replicas and autoscaling exclude each other: remove replicas to let autoscaling decide, or autoscaling")
+    Rule::new("!(has(self.replicas) && has(self.autoscaling))").message(
+        "replicas and autoscaling exclude each other: remove replicas to let autoscaling decide, or autoscaling",
+    )
 }
 
 pub(super) fn min_at_most_max() -> Rule {
@@ -75,29 +76,24 @@ pub(super) fn min_at_most_max() -> Rule {
 pub(super) fn time_range(field: &str) -> Rule {
     Rule::new(
         "self == 'manual' || (self.matches('^[0-9]{1,6}(ms|s|m|h)([.][.][0-9]{1,6}(ms|s|m|h))?$') && \
+         self.split('..').all(time, duration(time) <= duration('24h')) && \
          (!self.contains('..') || duration(self.split('..')[0]) <= duration(self.split('..')[1])))",
     )
     .message(
         format!(
-            "{field}: a range from the shorter to the longer such as 1s..3s, a fixed time such as 0s, or manual; units \
-             are ms, s, m and h"
+            "{field}: a range from the shorter to the longer such as 1s..3s, a fixed time such as 0s, or manual; at \
+             most 24h, in units of ms, s, m and h"
         )
         .as_str(),
     )
 }
 
 pub(super) fn cpu() -> Rule {
-    matches(
-        r"^[0-9]{1,6}([.][0-9]{1,3})?$|^[0-9]{1,9}m$",
-        "cpu: CPUs such as 2 or 0.5, or thousandths such as 500m",
-    )
+    matches(r"^[0-9]{1,6}([.][0-9]{1,3})?$|^[0-9]{1,9}m$", "cpu: CPUs such as 2 or 0.5, or thousandths such as 500m")
 }
 
 pub(super) fn memory() -> Rule {
-    matches(
-        r"^[0-9]{1,12}([.][0-9]{1,3})?(k|M|G|T|Ki|Mi|Gi|Ti)?$",
-        "memory: a size such as 128Mi or 1Gi",
-    )
+    matches(r"^[0-9]{1,12}([.][0-9]{1,3})?(k|M|G|T|Ki|Mi|Gi|Ti)?$", "memory: a size such as 128Mi or 1Gi")
 }
 
 pub(super) fn request_at_most_limit(resource: &str) -> Rule {
@@ -115,7 +111,7 @@ pub(super) fn request_at_most_limit(resource: &str) -> Rule {
 
 pub(super) fn bootstrap_servers() -> Rule {
     matches(
-        r"^([A-Za-z0-9._-]+|[[][0-9A-Fa-f:.]+[]]):[0-9]{1,5}(,([A-Za-z0-9._-]+|[[][0-9A-Fa-f:.]+[]]):[0-9]{1,5})*$",
+        r"^([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\]):[0-9]{1,5}(,([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\]):[0-9]{1,5})*$",
         "bootstrapServers: host:port, several divided by commas without spaces, such as kafka-0:9092,kafka-1:9092",
     )
 }

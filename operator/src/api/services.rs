@@ -151,7 +151,7 @@ pub struct HpaScalingRules {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 3600))]
     pub stabilization_window_seconds: Option<i32>,
-    /// Which of the policies counts: the one that changes most (`Max`) or least (`Min`), or none (`Disabled`).
+    /// Which of the policies counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub select_policy: Option<HpaSelectPolicy>,
     /// How much may change in how much time.
@@ -161,7 +161,8 @@ pub struct HpaScalingRules {
     pub policies: Option<Vec<HpaPolicy>>,
 }
 
-/// Which policy counts.
+/// Which of the policies counts: the one that changes most (`Max`) or least (`Min`), or none (`Disabled`). Default:
+/// `Max`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum HpaSelectPolicy {
     /// The one that changes most.

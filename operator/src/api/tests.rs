@@ -1,0 +1,308 @@
+//! Every rule of the schema, on a good and a bad value each, by the library that kube offers for it. The API tests send
+//! some of them to a real apiserver as well.
+
+use std::sync::LazyLock;
+
+use kube::core::cel::Validator;
+use serde_json::{Value, json};
+
+use super::{FoodPlatform, crd, crd_yaml};
+use crate::build::Platform;
+
+/// The smallest platform.
+fn smallest() -> Value {
+    json!({
+        "apiVersion": "foodplatform.dev/v1alpha1",
+        "kind": "FoodPlatform",
+        "metadata": { "name": "shop", "namespace": "food" },
+        "spec": {
+            "image": { "registry": "ghcr.io/example/foodplatform", "tag": "1.4.0" },
+            "kafka": { "bootstrapServers": "kafka:9092" },
+            "database": { "secretRef": { "name": "database" } },
+        },
+    })
+}
+
+/// The smallest platform with `value` at a path such as `spec.gateway`.
+fn with(path: &str, value: Value) -> Value {
+    let mut platform = smallest();
+    let mut place = &mut platform;
+    for key in path.split('.') {
+        place = &mut place[key];
+    }
+    *place = value;
+    platform
+}
+
+/// What the rules say against `new`, in place of `old`.
+fn complaints(new: &Value, old: Option<&Value>) -> Vec<String> {
+    static CRD: LazyLock<Value> = LazyLock::new(|| serde_json::to_value(crd().unwrap()).unwrap());
+    let schema = &CRD["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    match Validator::new().validate(schema, new, old) {
+        Ok(()) => Vec::new(),
+        Err(errors) => errors.into_vec().into_iter().map(|error| error.message).collect(),
+    }
+}
+
+fn accepts(path: &str, values: &[Value]) {
+    for value in values {
+        let complaints = complaints(&with(path, value.clone()), None);
+        assert!(complaints.is_empty(), "{path}: {value}: {complaints:?}");
+    }
+}
+
+/// Each value is refused with one message, which begins by naming the field.
+fn refuses(path: &str, values: &[Value], message: &str) {
+    for value in values {
+        let complaints = complaints(&with(path, value.clone()), None);
+        assert_eq!(complaints.len(), 1, "{path}: {value}: {complaints:?}");
+        assert!(complaints[0].starts_with(message), "{path}: {value}: {complaints:?}");
+    }
+}
+
+#[test]
+fn takes_the_smallest_platform() {
+    assert_eq!(complaints(&smallest(), None), Vec::<String>::new());
+    let platform: FoodPlatform = serde_json::from_value(smallest()).unwrap();
+    assert_eq!(serde_json::to_value(platform).unwrap(), smallest(), "reading and writing adds nothing");
+}
+
+#[test]
+fn name() {
+    accepts("metadata.name", &[json!("a"), json!("a-1"), json!("a".repeat(40))]);
+    let bad = [json!("a".repeat(41)), json!("1a"), json!("a.b"), json!("a-")];
+    refuses("metadata.name", &bad, "metadata.name: at most 40");
+}
+
+#[test]
+fn images() {
+    let good = [json!("docker.io"), json!("localhost:5000"), json!("ghcr.io/a/b-c_d"), json!("localhost/food")];
+    accepts("spec.image.registry", &good);
+    let bad = [json!("https://ghcr.io"), json!("ghcr.io/"), json!("ghcr.io/A"), json!("ghcr.io/a:1"), json!("")];
+    refuses("spec.image.registry", &bad, "registry: ");
+    accepts("spec.image.tag", &[json!("latest"), json!("1.4.0-rc.1_x")]);
+    refuses("spec.image.tag", &[json!("-1"), json!("a b"), json!("a:b"), json!("")], "tag: ");
+    let image = |image: &str| json!({ "order": { "image": image } });
+    let digest = format!("ghcr.io/a/order@sha256:{}", "0a".repeat(32));
+    accepts("spec.services", &[image("order"), image("localhost:5000/order:dev"), image(&digest)]);
+    refuses("spec.services", &[image("a order"), image("order@sha256:1"), image("/order")], "image: ");
+}
+
+#[test]
+fn replicas_or_autoscaling() {
+    for service in ["order", "cook", "delivery", "mypage", "gateway"] {
+        let path = format!("spec.services.{service}");
+        let autoscaling = json!({ "maxReplicas": 3 });
+        accepts(&path, &[json!({}), json!({ "replicas": 0 }), json!({ "autoscaling": autoscaling })]);
+        let both = json!({ "replicas": 1, "autoscaling": autoscaling });
+        refuses(&path, &[both], "replicas and autoscaling exclude each other");
+    }
+}
+
+#[test]
+fn min_and_max_replicas() {
+    let path = "spec.services.order.autoscaling";
+    accepts(path, &[json!({ "maxReplicas": 1 }), json!({ "minReplicas": 2, "maxReplicas": 2 })]);
+    refuses(path, &[json!({ "minReplicas": 3, "maxReplicas": 2 })], "minReplicas must not be above maxReplicas");
+}
+
+#[test]
+fn cooking_and_delivery_times() {
+    for (service, field) in [("cook", "cookingTime"), ("delivery", "deliveryTime")] {
+        let path = format!("spec.services.{service}.config.{field}");
+        accepts(&path, &["0s", "1s..3s", "500ms..2m", "24h", "2s..2s", "manual"].map(|time| json!(time)));
+        let bad = ["3s..1s", "1", "1s..", "1s-3s", "-1s", "1d", "Manual", "2m..90s", "25h", "1s..1441m", ""].map(|time| json!(time));
+        refuses(&path, &bad, &format!("{field}: "));
+    }
+}
+
+#[test]
+fn resources() {
+    let path = "spec.services.cook.resources";
+    let cpu = |cpu: &str| json!({ "requests": { "cpu": cpu } });
+    accepts(path, &["1", "0.5", "50m", "1500m"].map(cpu));
+    refuses(path, &["1Gi", "50 m", "-1", "1e3", ""].map(cpu), "cpu: ");
+    let memory = |memory: &str| json!({ "limits": { "memory": memory } });
+    accepts(path, &["128Mi", "1.5Gi", "128000000"].map(memory));
+    refuses(path, &["128m", "128mb", "1E", ""].map(memory), "memory: ");
+    for (resource, low, high) in [("cpu", "500m", "1"), ("memory", "1023Mi", "1Gi")] {
+        let both =
+            |request: &str, limit: &str| json!({ "requests": { resource: request }, "limits": { resource: limit } });
+        accepts(path, &[both(low, high), both(high, high)]);
+        refuses(path, &[both(high, low)], &format!("requests.{resource} must not be above limits.{resource}"));
+    }
+}
+
+#[test]
+fn bootstrap_servers() {
+    let path = "spec.kafka.bootstrapServers";
+    accepts(path, &["kafka:9092", "a.b.svc.cluster.local:9092,10.0.0.1:9093", "[::1]:9092"].map(|s| json!(s)));
+    let bad = ["kafka", "kafka:9092,", "a:1, b:2", "PLAINTEXT://a:9092", ""].map(|s| json!(s));
+    refuses(path, &bad, "bootstrapServers: ");
+}
+
+#[test]
+fn topics() {
+    accepts("spec.kafka.topicPrefix", &["shop.", "shop-eu_1."].map(|s| json!(s)));
+    refuses("spec.kafka.topicPrefix", &[".shop", "sh op", "shop/", ""].map(|s| json!(s)), "topicPrefix: ");
+    for path in ["spec.kafka.topicDefaults", "spec.kafka.topics.orderRequests"] {
+        let retention = |retention: &str| json!({ "retention": retention });
+        accepts(path, &["7d", "36h", "30m", "10s", "500ms", "forever"].map(retention));
+        refuses(path, &["7", "0d", "-1", "1w", "7 d", ""].map(retention), "retention: ");
+        accepts(path, &[json!({ "config": { "min.insync.replicas": "2" } })]);
+        refuses(path, &[json!({ "config": { "retention.ms": "1" } })], "config: set retention instead");
+    }
+}
+
+#[test]
+fn database() {
+    let path = "spec.database.secretRef";
+    accepts(path, &[json!({ "name": "a-b.c", "key": "DATABASE_URL" })]);
+    refuses(path, &["A", "-a", "a_b", ""].map(|name| json!({ "name": name })), "name: ");
+    refuses(path, &["a/b", "a b", ""].map(|key| json!({ "name": "a", "key": key })), "key: ");
+}
+
+#[test]
+fn logs() {
+    accepts("spec.logs.level", &["info", "info,sqlx=warn", "order::store=debug"].map(|s| json!(s)));
+    refuses("spec.logs.level", &["in fo", "info;", ""].map(|s| json!(s)), "level: ");
+    accepts("spec.logs.maxTotalSize", &["1Mi", "104857600", "1.5Gi"].map(|s| json!(s)));
+    refuses(
+        "spec.logs.maxTotalSize",
+        &["1Ki", "1000Ti1", "2000Ti", "5m", "-1Mi", ""].map(|s| json!(s)),
+        "maxTotalSize: ",
+    );
+    accepts("spec.logs.volume.size", &["1Mi", "10Gi"].map(|s| json!(s)));
+    refuses("spec.logs.volume.size", &["0", "10GB", ""].map(|s| json!(s)), "size: ");
+    let total = |total: &str, volume: Value| json!({ "maxTotalSize": total, "volume": volume });
+    accepts("spec.logs", &[total("1Gi", json!({})), total("2Gi", json!({ "size": "2Gi" }))]);
+    let bad = [total("1025Mi", json!({})), total("2Gi", json!({ "size": "1Gi" }))];
+    refuses("spec.logs", &bad, "maxTotalSize must not be above volume.size");
+}
+
+#[test]
+fn access_modes() {
+    let path = "spec.logs.volume.accessModes";
+    accepts(path, &[json!(["ReadWriteMany"]), json!(["ReadWriteOnce", "ReadWriteMany"])]);
+    refuses(
+        path,
+        &[json!(["ReadWriteOncePod"]), json!(["ReadOnlyMany"])],
+        "accessModes: ReadWriteMany or ReadWriteOnce",
+    );
+}
+
+#[test]
+fn node_port() {
+    let of = |type_: &str, port: i32| json!({ "type": type_, "nodePort": port });
+    accepts("spec.gateway", &[of("NodePort", 30000), of("NodePort", 32767), json!({ "type": "NodePort" }), json!({})]);
+    refuses("spec.gateway", &[of("NodePort", 29999), of("NodePort", 32768)], "nodePort: from 30000 to 32767");
+    let bad = [of("ClusterIP", 30080), of("LoadBalancer", 30080), json!({ "nodePort": 30080 })];
+    refuses("spec.gateway", &bad, "nodePort is for type NodePort only");
+}
+
+/// A change from one value at `path` to another; null is its absence.
+fn change(path: &str, from: Value, to: Value) -> Vec<String> {
+    let without_null = |value: Value| if value.is_null() { smallest() } else { with(path, value) };
+    complaints(&without_null(to), Some(&without_null(from)))
+}
+
+#[test]
+fn the_topic_prefix_is_immutable() {
+    let path = "spec.kafka.topicPrefix";
+    assert_eq!(change(path, json!("a."), json!("a.")), Vec::<String>::new());
+    assert_eq!(change(path, Value::Null, Value::Null), Vec::<String>::new());
+    for (from, to) in [(json!("a."), json!("b.")), (json!("a."), Value::Null), (Value::Null, json!("a."))] {
+        let complaints = change(path, from, to);
+        assert_eq!(complaints.len(), 1, "{complaints:?}");
+        assert!(complaints[0].starts_with("topicPrefix is immutable"), "{complaints:?}");
+    }
+}
+
+#[test]
+fn log_claims_keep_their_class_and_access_modes() {
+    let path = "spec.logs.volume";
+    for (field, a, b) in [
+        ("storageClassName", json!("efs"), json!("")),
+        ("accessModes", json!(["ReadWriteMany"]), json!(["ReadWriteOnce"])),
+    ] {
+        let of = |value: &Value| json!({ field: value });
+        assert_eq!(change(path, of(&a), of(&a)), Vec::<String>::new());
+        assert_eq!(change(path, Value::Null, of(&a)), Vec::<String>::new(), "a volume can be added");
+        assert_eq!(change(path, of(&a), Value::Null), Vec::<String>::new(), "and removed");
+        for (from, to) in [(of(&a), of(&b)), (of(&a), json!({})), (json!({}), of(&a))] {
+            let complaints = change(path, from, to);
+            assert_eq!(complaints.len(), 1, "{complaints:?}");
+            assert!(complaints[0].starts_with(&format!("logs.volume.{field} is immutable")), "{complaints:?}");
+        }
+    }
+}
+
+#[test]
+fn every_string_list_and_map_has_a_bound_and_every_field_a_description() {
+    fn walk(path: &str, schema: &Value) {
+        let bounded = |bound: &str| assert!(schema[bound].is_u64(), "{path} has no {bound}");
+        assert!(
+            path.ends_with("[]") || path.ends_with("{}") || schema["description"].is_string(),
+            "{path}: no description"
+        );
+        match schema["type"].as_str() {
+            Some("string") if schema["enum"].is_null() && schema["format"].is_null() => bounded("maxLength"),
+            Some("array") => {
+                bounded("maxItems");
+                walk(&format!("{path}[]"), &schema["items"]);
+            }
+            Some("object") if schema["additionalProperties"].is_object() => {
+                bounded("maxProperties");
+                walk(&format!("{path}{{}}"), &schema["additionalProperties"]);
+            }
+            Some("object") => {
+                for (name, property) in schema["properties"].as_object().unwrap() {
+                    walk(&format!("{path}.{name}"), property);
+                }
+            }
+            Some("string" | "integer" | "boolean") => {}
+            other => panic!("{path}: type {other:?}"),
+        }
+    }
+    let crd = serde_json::to_value(crd().unwrap()).unwrap();
+    walk("", &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]);
+}
+
+#[test]
+fn the_committed_definition_is_that_of_the_code() {
+    let generated = crd_yaml().unwrap();
+    for path in ["crds/foodplatforms.yaml", "charts/foodplatform-operator/files/foodplatforms.yaml"] {
+        let full = format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"));
+        let committed = std::fs::read_to_string(full).unwrap_or_default();
+        assert!(committed == generated, "{path} differs from the code: run `cargo xtask crds`");
+    }
+}
+
+/// The examples are taken by the rules, decode into our types without anything left over, and can be built.
+#[test]
+fn the_examples_are_platforms() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/quickstart.yaml")).unwrap();
+    let mut platforms = 0;
+    for document in text.split("\n---\n") {
+        let mut example: Value = serde_saphyr::from_str(document).unwrap();
+        if example["kind"] != "FoodPlatform" {
+            continue;
+        }
+        platforms += 1;
+        assert_eq!(complaints(&example, None), Vec::<String>::new());
+        let mut decoded: FoodPlatform = serde_json::from_value(example.clone()).unwrap();
+        example["metadata"] = serde_json::to_value(&decoded.metadata).unwrap();
+        assert_eq!(serde_json::to_value(&decoded).unwrap(), example);
+        decoded.metadata.uid = Some("1".to_owned());
+        Platform::new(&decoded).unwrap();
+    }
+    assert_eq!(platforms, 1);
+}
+
+#[test]
+fn the_yaml_says_what_the_definition_says() {
+    let read: Value = serde_saphyr::from_str(&crd_yaml().unwrap()).unwrap();
+    let read: k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition =
+        serde_json::from_value(read).unwrap();
+    assert_eq!(read, crd().unwrap());
+}

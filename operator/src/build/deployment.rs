@@ -7,8 +7,8 @@ use k8s_openapi::{
         apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
         core::v1::{
             Container, ContainerPort, EmptyDirVolumeSource, EnvVar, HTTPGetAction, Lifecycle, LifecycleHandler,
-            PersistentVolumeClaimVolumeSource, PodSpec, PodTemplateSpec, Probe, SleepAction,
-            TopologySpreadConstraint, Volume, VolumeMount,
+            PersistentVolumeClaimVolumeSource, PodSpec, PodTemplateSpec, Probe, SleepAction, TopologySpreadConstraint,
+            Volume, VolumeMount,
         },
     },
     apimachinery::pkg::{

@@ -16,13 +16,17 @@ pub(super) fn build(platform: &Platform, settings: &ServiceSettings, dereference
     let service = settings.service;
     // The image and the database: what is asked of a migration. The rest of the Job may differ from one that is there
     // already without it having to run again.
-    let name = names::migration_job(&platform.name, service, &[
-        &settings.image,
-        &names::schema(&platform.namespace, &platform.name, service),
-        &platform.database.name,
-        &platform.database.key,
-        &dereferenced.database_checksum,
-    ]);
+    let name = names::migration_job(
+        &platform.name,
+        service,
+        &[
+            &settings.image,
+            &names::schema(&platform.namespace, &platform.name, service),
+            &platform.database.name,
+            &platform.database.key,
+            &dereferenced.database_checksum,
+        ],
+    );
     Job {
         metadata: labels::metadata(platform, settings, name),
         spec: Some(JobSpec {

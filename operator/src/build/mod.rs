@@ -96,15 +96,11 @@ pub fn children(platform: &Platform, dereferenced: &Dereferenced) -> Children {
         }
         foundations.push(Child::new(settings.service, pdb::build(platform, settings)));
         if settings.service.has_database() {
-            migrations.push(Child::create_once(
-                settings.service,
-                migration_job::build(platform, settings, dereferenced),
-            ));
+            migrations
+                .push(Child::create_once(settings.service, migration_job::build(platform, settings, dereferenced)));
         }
-        workloads.push(Child::new(
-            settings.service,
-            deployment::build(platform, settings, &config_checksum, dereferenced),
-        ));
+        workloads
+            .push(Child::new(settings.service, deployment::build(platform, settings, &config_checksum, dereferenced)));
         if let Replicas::Automatic(autoscaling) = &settings.replicas {
             workloads.push(Child::new(settings.service, hpa::build(platform, settings, autoscaling)));
         }

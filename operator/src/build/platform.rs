@@ -135,7 +135,9 @@ pub enum InvalidPlatform {
     #[error("metadata.{0} is missing, which only an object that no apiserver has seen lacks")]
     MissingMetadata(&'static str),
     /// A name from which children's names can't grow.
-    #[error("metadata.name {0:?} is longer than 40 characters, too long for the names of its children: use a shorter one")]
+    #[error(
+        "metadata.name {0:?} is longer than 40 characters, too long for the names of its children: use a shorter one"
+    )]
     NameTooLong(String),
     /// A quantity that is none.
     #[error("spec.{field}: {source}")]
@@ -174,8 +176,7 @@ impl Platform {
             return Err(InvalidPlatform::NameTooLong(name));
         }
         let spec = &platform.spec;
-        let topic_prefix =
-            spec.kafka.topic_prefix.clone().unwrap_or_else(|| defaults::topic_prefix(&namespace, &name));
+        let topic_prefix = spec.kafka.topic_prefix.clone().unwrap_or_else(|| defaults::topic_prefix(&namespace, &name));
         let services =
             FoodService::ALL.into_iter().map(|service| service_settings(spec, service)).collect::<Result<_, _>>()?;
         let gateway = spec.gateway.clone().unwrap_or_default();
@@ -238,10 +239,7 @@ fn service_settings(spec: &FoodPlatformSpec, service: FoodService) -> Result<Ser
     }
     Ok(ServiceSettings {
         service,
-        image: common
-            .image
-            .clone()
-            .unwrap_or_else(|| defaults::image(&spec.image.registry, service, &spec.image.tag)),
+        image: common.image.clone().unwrap_or_else(|| defaults::image(&spec.image.registry, service, &spec.image.tag)),
         replicas: replicas(service, &common)?,
         resources: resources::effective(common.resources.as_ref()).map_err(|(field, source)| {
             InvalidPlatform::Quantity { field: format!("services.{service}.resources.{field}"), source }
@@ -267,23 +265,19 @@ fn autoscaling(service: FoodService, spec: &AutoscalingSpec) -> Result<Autoscali
     Ok(Autoscaling {
         min,
         max: spec.max_replicas,
-        target_cpu_utilization: spec
-            .target_cpu_utilization_percentage
-            .unwrap_or(defaults::TARGET_CPU_UTILIZATION),
+        target_cpu_utilization: spec.target_cpu_utilization_percentage.unwrap_or(defaults::TARGET_CPU_UTILIZATION),
         behavior: spec.behavior.clone(),
     })
 }
 
 fn logs(spec: &LogsSpec) -> Result<Logs, InvalidPlatform> {
     let quantity = |field: &str, text: &str| {
-        text.parse::<Quantity>()
-            .map_err(|source| InvalidPlatform::Quantity { field: format!("logs.{field}"), source })
+        text.parse::<Quantity>().map_err(|source| InvalidPlatform::Quantity { field: format!("logs.{field}"), source })
     };
     let volume = match &spec.volume {
         None => None,
         Some(volume) => {
-            let mut access_modes =
-                volume.access_modes.clone().unwrap_or_else(|| defaults::LOG_ACCESS_MODES.to_vec());
+            let mut access_modes = volume.access_modes.clone().unwrap_or_else(|| defaults::LOG_ACCESS_MODES.to_vec());
             // The apiserver keeps the order that it is given: ours is always the same.
             access_modes.sort_unstable();
             Some(LogVolume {

@@ -47,7 +47,7 @@ impl FromStr for Quantity {
         let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
         let (number, suffix) = text.split_at(split);
         let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
-        if whole.len() > 12 || fraction.len() > 3 {
+        if whole.len() > 18 || fraction.len() > 3 {
             return Err(invalid());
         }
         let whole: i128 = whole.parse().map_err(|_| invalid())?;

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::{
-    api::core::v1::ResourceRequirements, apimachinery::pkg::api::resource::Quantity as ApiQuantity,
-};
+use k8s_openapi::{api::core::v1::ResourceRequirements, apimachinery::pkg::api::resource::Quantity as ApiQuantity};
 
 use super::quantity::{InvalidQuantity, Quantity};
 use crate::api::{Amounts, ResourcesSpec, defaults};
@@ -15,16 +13,12 @@ use crate::api::{Amounts, ResourcesSpec, defaults};
 /// # Errors
 ///
 /// The field under `resources`, and what is wrong with it.
-pub(super) fn effective(
-    spec: Option<&ResourcesSpec>,
-) -> Result<ResourceRequirements, (&'static str, InvalidQuantity)> {
+pub(super) fn effective(spec: Option<&ResourcesSpec>) -> Result<ResourceRequirements, (&'static str, InvalidQuantity)> {
     let none = Amounts::default();
     let requests = spec.and_then(|spec| spec.requests.as_ref()).unwrap_or(&none);
     let limits = spec.and_then(|spec| spec.limits.as_ref()).unwrap_or(&none);
-    let (cpu_request, cpu_limit) = pair(
-        ("requests.cpu", &requests.cpu, Some(defaults::CPU_REQUEST)),
-        ("limits.cpu", &limits.cpu, None),
-    )?;
+    let (cpu_request, cpu_limit) =
+        pair(("requests.cpu", &requests.cpu, Some(defaults::CPU_REQUEST)), ("limits.cpu", &limits.cpu, None))?;
     let (memory_request, memory_limit) = pair(
         ("requests.memory", &requests.memory, Some(defaults::MEMORY_REQUEST)),
         ("limits.memory", &limits.memory, Some(defaults::MEMORY_LIMIT)),

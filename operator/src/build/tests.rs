@@ -1,0 +1,247 @@
+//! What is built, as YAML, for the smallest platform and for one that says everything.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::api::FoodPlatform;
+
+fn platform(spec: Value) -> Platform {
+    let platform: FoodPlatform = serde_json::from_value(json!({
+        "apiVersion": "foodplatform.dev/v1alpha1",
+        "kind": "FoodPlatform",
+        "metadata": { "name": "shop", "namespace": "food", "uid": "0b5f4c2e-0000-4000-8000-000000000001" },
+        "spec": spec,
+    }))
+    .unwrap();
+    Platform::new(&platform).unwrap()
+}
+
+fn smallest() -> Value {
+    json!({
+        "image": { "registry": "ghcr.io/example/foodplatform", "tag": "1.4.0" },
+        "kafka": { "bootstrapServers": "kafka:9092" },
+        "database": { "secretRef": { "name": "database" } },
+    })
+}
+
+/// A spec that says everything that it can.
+fn fullest() -> Value {
+    json!({
+        "image": {
+            "registry": "localhost:5000/food", "tag": "dev", "pullPolicy": "Never", "pullSecrets": ["registry"],
+        },
+        "services": {
+            "order": {
+                "image": "ghcr.io/example/order:2.0.0",
+                "autoscaling": {
+                    "minReplicas": 2, "maxReplicas": 5, "targetCPUUtilizationPercentage": 60,
+                    "behavior": {
+                        "scaleUp": { "stabilizationWindowSeconds": 0 },
+                        "scaleDown": {
+                            "selectPolicy": "Min",
+                            "policies": [{ "type": "Pods", "value": 1, "periodSeconds": 60 }],
+                        },
+                    },
+                },
+                "resources": { "requests": { "cpu": "0.1", "memory": "1024Mi" }, "limits": { "cpu": "2000m" } },
+            },
+            "cook": { "replicas": 0, "config": { "cookingTime": "manual" } },
+            "delivery": { "replicas": 2, "config": { "deliveryTime": "1s..3s" } },
+        },
+        "kafka": { "bootstrapServers": "a:9092,b:9092", "topicPrefix": "eu." },
+        "database": { "secretRef": { "name": "database", "key": "DATABASE_URL" } },
+        "logs": {
+            "level": "info,sqlx=warn", "maxFiles": 5,
+            "volume": { "storageClassName": "efs", "size": "2048Mi", "retention": "Delete" },
+        },
+        "gateway": { "type": "NodePort", "nodePort": 30080, "annotations": { "example.com/scheme": "internal" } },
+    })
+}
+
+fn built(spec: Value) -> Children {
+    children(&platform(spec), &Dereferenced { database_checksum: "0123456789abcdef".to_owned() })
+}
+
+fn find<'a>(children: &'a Children, kind: &str, service: FoodService) -> &'a Child {
+    children.iter().find(|child| child.kind() == kind && child.service == service).unwrap()
+}
+
+/// The objects of a service, in the order in which they are applied.
+fn objects(children: &Children, service: FoodService) -> Vec<&kube::core::DynamicObject> {
+    children.iter().filter(|child| child.service == service).map(|child| &child.object).collect()
+}
+
+#[test]
+fn smallest_platform() {
+    let children = built(smallest());
+    for service in FoodService::ALL {
+        insta::assert_yaml_snapshot!(format!("smallest_{service}"), objects(&children, service));
+    }
+}
+
+#[test]
+fn fullest_platform() {
+    let children = built(fullest());
+    for service in FoodService::ALL {
+        insta::assert_yaml_snapshot!(format!("fullest_{service}"), objects(&children, service));
+    }
+}
+
+#[test]
+fn groups_are_in_the_order_in_which_pods_need_them() {
+    let children = built(fullest());
+    let kinds = |group: &[Child]| {
+        let mut kinds: Vec<_> = group.iter().map(|child| child.kind().to_owned()).collect();
+        kinds.sort();
+        kinds.dedup();
+        kinds
+    };
+    assert_eq!(
+        kinds(&children.foundations),
+        ["ConfigMap", "PersistentVolumeClaim", "PodDisruptionBudget", "Service", "ServiceAccount"]
+    );
+    assert_eq!(kinds(&children.migrations), ["Job"]);
+    assert_eq!(kinds(&children.workloads), ["Deployment", "HorizontalPodAutoscaler"]);
+    assert!(children.migration_of(FoodService::Gateway).is_none());
+    assert_eq!(children.migration_of(FoodService::Cook).unwrap().service, FoodService::Cook);
+}
+
+#[test]
+fn every_child_is_of_a_watched_kind_and_is_found_by_the_selector() {
+    let selector = labels::platform_selector("shop");
+    for child in built(fullest()).iter() {
+        assert!(kinds().contains(&child.resource), "{}", child.kind());
+        let labels = child.object.metadata.labels.clone().unwrap();
+        for pair in selector.split(',') {
+            let (key, value) = pair.split_once('=').unwrap();
+            assert_eq!(labels[key], value);
+        }
+        assert_eq!(child.object.metadata.namespace.as_deref(), Some("food"));
+    }
+}
+
+#[test]
+fn only_retained_claims_have_no_owner() {
+    let mut spec = fullest();
+    spec["logs"]["volume"]["retention"] = json!("Retain");
+    for child in built(spec).iter() {
+        let owned = child.object.metadata.owner_references.is_some();
+        assert_eq!(owned, child.kind() != "PersistentVolumeClaim", "{}", child.name());
+    }
+}
+
+#[test]
+fn building_twice_gives_the_same() {
+    assert_eq!(built(fullest()), built(fullest()));
+}
+
+#[test]
+fn pods_roll_when_what_they_read_once_changes() {
+    let template = |spec: Value, secret: &str| {
+        let children = children(&platform(spec), &Dereferenced { database_checksum: secret.to_owned() });
+        find(&children, "Deployment", FoodService::Order).object.data["spec"]["template"].clone()
+    };
+    let before = template(smallest(), "a");
+    assert_eq!(before, template(smallest(), "a"));
+    assert_ne!(before, template(smallest(), "b"), "another database URL");
+    let mut spec = smallest();
+    spec["logs"] = json!({ "level": "debug" });
+    assert_ne!(before, template(spec, "a"), "another log level");
+}
+
+#[test]
+fn a_migration_runs_again_for_another_image_or_database_only() {
+    let job = |spec: Value, secret: &str| {
+        let children = children(&platform(spec), &Dereferenced { database_checksum: secret.to_owned() });
+        children.migration_of(FoodService::Order).unwrap().name()
+    };
+    let before = job(smallest(), "a");
+    let with = |path: &str, value: Value| {
+        let mut spec = smallest();
+        *spec.pointer_mut(path).unwrap() = value;
+        spec
+    };
+    assert_ne!(before, job(with("/image/tag", json!("1.5.0")), "a"));
+    assert_ne!(before, job(with("/database/secretRef/name", json!("other")), "a"));
+    assert_ne!(before, job(smallest(), "b"));
+    assert_eq!(before, job(with("/kafka/bootstrapServers", json!("other:9092")), "a"));
+}
+
+#[test]
+fn nothing_that_the_autoscaler_decides_is_built() {
+    let children = built(fullest());
+    let deployment = find(&children, "Deployment", FoodService::Order);
+    assert_eq!(deployment.object.data["spec"]["replicas"], Value::Null);
+    let deployment = find(&children, "Deployment", FoodService::Cook);
+    assert_eq!(deployment.object.data["spec"]["replicas"], 0);
+}
+
+#[test]
+fn a_pod_has_time_to_finish() {
+    let children = built(smallest());
+    let pod = &find(&children, "Deployment", FoodService::Order).object.data["spec"]["template"]["spec"];
+    let container = &pod["containers"][0];
+    let pre_stop = container["lifecycle"]["preStop"]["sleep"]["seconds"].as_i64().unwrap();
+    let grace = pod["terminationGracePeriodSeconds"].as_i64().unwrap();
+    assert!(grace > pre_stop + deployment::DRAIN_SECONDS);
+    assert!(container["livenessProbe"]["terminationGracePeriodSeconds"].as_i64().unwrap() < grace);
+}
+
+#[test]
+fn logs_leave_room_on_their_volume() {
+    let claimed = platform(fullest()).logs;
+    assert!(claimed.max_total_size < claimed.volume.unwrap().size.ceil());
+    assert_eq!(platform(smallest()).logs.max_total_size, 104_857_600);
+}
+
+#[test]
+fn what_no_apiserver_has_checked_is_refused() {
+    let new = |change: fn(&mut FoodPlatform)| {
+        let mut platform: FoodPlatform = serde_json::from_value(json!({
+            "apiVersion": "foodplatform.dev/v1alpha1",
+            "kind": "FoodPlatform",
+            "metadata": { "name": "shop", "namespace": "food", "uid": "1" },
+            "spec": fullest(),
+        }))
+        .unwrap();
+        change(&mut platform);
+        Platform::new(&platform).map_err(|error| error.to_string())
+    };
+    assert!(new(|_| ()).is_ok());
+    for (change, message) in [
+        ((|p| p.metadata.uid = None) as fn(&mut FoodPlatform), "metadata.uid is missing"),
+        (|p| p.metadata.name = Some("a".repeat(41)), "metadata.name \"aaaa"),
+        (
+            |p| p.spec.services.as_mut().unwrap().order.as_mut().unwrap().replicas = Some(1),
+            "spec.services.order: replicas and autoscaling exclude each other",
+        ),
+        (
+            |p| {
+                let order = p.spec.services.as_mut().unwrap().order.as_mut().unwrap();
+                order.autoscaling.as_mut().unwrap().min_replicas = Some(9);
+            },
+            "spec.services.order.autoscaling: minReplicas is above maxReplicas",
+        ),
+        (
+            |p| p.spec.logs.as_mut().unwrap().max_total_size = Some("much".to_owned()),
+            "spec.logs.maxTotalSize: \"much\" is no quantity",
+        ),
+    ] {
+        let error = new(change).unwrap_err();
+        assert!(error.starts_with(message), "{error}");
+    }
+}
+
+#[test]
+fn the_chart_gives_the_operator_rights_on_every_kind() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/foodplatform-operator/templates/rbac.yaml");
+    let rules = std::fs::read_to_string(path).unwrap();
+    for kind in kinds() {
+        let rule = rules.split("  - apiGroups: ").find(|rule| {
+            let group = if kind.group.is_empty() { "\"\"" } else { &kind.group };
+            rule.starts_with(&format!("[{group}]")) && rule.contains(&kind.plural)
+        });
+        let verbs = "verbs: [get, list, watch, create, patch, delete]";
+        assert!(rule.is_some_and(|rule| rule.contains(verbs)), "{}: {rule:?}", kind.plural);
+    }
+}

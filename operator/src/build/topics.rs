@@ -29,8 +29,12 @@ pub(super) fn wanted(kafka: &KafkaSpec, prefix: &str) -> Result<Vec<WantedTopic>
         let own = own_settings(kafka, topic).unwrap_or(&none);
         let retention = own.retention.as_deref().or(fallback.retention.as_deref()).unwrap_or(defaults::RETENTION);
         let retention = Retention::parse(retention)?;
-        let config: BTreeMap<_, _> =
-            [&fallback.config, &own.config].into_iter().flatten().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
+        let config: BTreeMap<_, _> = [&fallback.config, &own.config]
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect();
         let replication_factor = own.replication_factor.or(fallback.replication_factor);
         let of = |name, partitions, retention: Retention| {
             let mut config = config.clone();
@@ -114,16 +118,19 @@ mod tests {
     fn all_topics_have_a_dead_letter_topic() {
         let topics = wanted(&kafka(serde_json::json!({ "bootstrapServers": "k:9092" })), "food.shop.").unwrap();
         let names: Vec<_> = topics.iter().map(|topic| topic.name.as_str()).collect();
-        assert_eq!(names, [
-            "food.shop.cook",
-            "food.shop.cook.dlq",
-            "food.shop.delivery",
-            "food.shop.delivery.dlq",
-            "food.shop.menu",
-            "food.shop.menu.dlq",
-            "food.shop.order-requests",
-            "food.shop.order-requests.dlq",
-        ]);
+        assert_eq!(
+            names,
+            [
+                "food.shop.cook",
+                "food.shop.cook.dlq",
+                "food.shop.delivery",
+                "food.shop.delivery.dlq",
+                "food.shop.menu",
+                "food.shop.menu.dlq",
+                "food.shop.order-requests",
+                "food.shop.order-requests.dlq",
+            ]
+        );
         let menu = topic(&topics, "food.shop.menu");
         assert_eq!((menu.partitions, menu.replication_factor), (12, None));
         assert_eq!(menu.config["retention.ms"], "604800000");

@@ -1,7 +1,7 @@
 //! What all reconciliations share.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -9,7 +9,7 @@ use std::{
 
 use k8s_openapi::NamespaceResourceScope;
 use kube::{
-    Api, Client, Resource,
+    Api, Client, Resource, ResourceExt as _,
     api::{ApiResource, DynamicObject},
 };
 use kube_runtime::events::Recorder;
@@ -26,7 +26,7 @@ use crate::kafka::keeper::TopicKeeper;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What all reconciliations share.
-pub struct Context {
+pub(super) struct Context {
     /// The API server.
     pub client: Client,
     /// What lives in the cluster.
@@ -48,7 +48,7 @@ pub struct Context {
 impl Context {
     /// A context with nothing remembered.
     #[must_use]
-    pub fn new(client: Client, live: Live, wake: Wake, recorder: Recorder) -> Self {
+    pub(super) fn new(client: Client, live: Live, wake: Wake, recorder: Recorder) -> Self {
         Self {
             client,
             live,
@@ -62,7 +62,7 @@ impl Context {
     }
 
     /// The API of a kind in a namespace.
-    pub fn api<K>(&self, namespace: &str) -> Api<K>
+    pub(super) fn api<K>(&self, namespace: &str) -> Api<K>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
     {
@@ -70,12 +70,12 @@ impl Context {
     }
 
     /// The same for a kind that is only known at run time.
-    pub fn dynamic_api(&self, namespace: &str, resource: &ApiResource) -> Api<DynamicObject> {
+    pub(super) fn dynamic_api(&self, namespace: &str, resource: &ApiResource) -> Api<DynamicObject> {
         Api::namespaced_with(self.client.clone(), namespace, resource)
     }
 
     /// One more reconciliation of this platform left something to be done; how many there were before it.
-    pub fn failed(&self, uid: &str) -> u32 {
+    pub(super) fn failed(&self, uid: &str) -> u32 {
         let mut failures = lock(&self.failures);
         let count = failures.entry(uid.to_owned()).or_default();
         let before = *count;
@@ -84,15 +84,18 @@ impl Context {
     }
 
     /// The reconciliation did all of its work.
-    pub fn succeeded(&self, uid: &str) {
+    pub(super) fn succeeded(&self, uid: &str) {
         lock(&self.failures).remove(uid);
     }
 
-    /// Forgets a platform that is going or gone.
-    pub fn forget(&self, uid: &str) {
-        self.succeeded(uid);
-        self.topics.forget(uid);
-        self.applied.forget(uid);
+    /// Forgets all platforms that are gone.
+    pub(super) fn sweep(&self) {
+        let there: HashSet<String> = self.live.platforms.state().iter().filter_map(|platform| platform.uid()).collect();
+        let is_there = |uid: &str| there.contains(uid);
+        lock(&self.failures).retain(|uid, _| is_there(uid));
+        self.topics.retain(is_there);
+        self.applied.retain(is_there);
+        self.secrets.retain(is_there);
     }
 }
 

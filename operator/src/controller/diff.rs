@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 /// Why an object has to be written.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Difference {
+pub(super) enum Difference {
     /// A built field is missing in the live object or has another value there; its path.
     Field(String),
     /// We own a field that is no longer built; its path.
@@ -18,7 +18,7 @@ pub enum Difference {
 
 /// The first reason to write `built` over `live`, if there is one. `manager` is our field manager.
 #[must_use]
-pub fn difference(built: &Value, live: &Value, manager: &str) -> Option<Difference> {
+pub(super) fn difference(built: &Value, live: &Value, manager: &str) -> Option<Difference> {
     for part in ["metadata", "spec", "data"] {
         if let Some(wanted) = built.get(part)
             && let Some(path) = unequal(part, wanted, live.get(part))
@@ -34,7 +34,7 @@ pub fn difference(built: &Value, live: &Value, manager: &str) -> Option<Differen
 
 /// Whether `manager` owns the field at `path` (names only, such as `["spec", "replicas"]`) by server-side apply.
 #[must_use]
-pub fn owns(live: &Value, manager: &str, path: &[&str]) -> bool {
+pub(super) fn owns(live: &Value, manager: &str, path: &[&str]) -> bool {
     let Some(mut fields) = owned_fields(live, manager) else { return false };
     for name in path {
         match fields.get(&format!("f:{name}")).and_then(Value::as_object) {

@@ -78,6 +78,12 @@ impl Error {
         matches!(self.answer(), Some(answer) if answer.is_conflict())
     }
 
+    /// Whether the object isn't there any more.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        matches!(self.answer(), Some(answer) if answer.is_not_found())
+    }
+
     /// Whether the API server refuses this very request, so that repeating it changes nothing unless somebody acts.
     #[must_use]
     pub fn is_refusal(&self) -> bool {

@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, fmt::Debug, hash::Hash, pin::pin, sync::Arc, time::Duration};
 
-use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use futures::{
+    FutureExt as _, StreamExt as _,
+    future::{BoxFuture, join, join_all, join3, pending},
+};
 use k8s_openapi::{NamespaceResourceScope, api::core::v1 as core};
 use kube::{
     Api, Client, Resource, ResourceExt as _,
@@ -25,42 +28,43 @@ use crate::{
 };
 
 /// A platform, or the reason why it can't be read: one that can't must not hide the others.
-pub type Guarded = DeserializeGuard<FoodPlatform>;
+pub(super) type Guarded = DeserializeGuard<FoodPlatform>;
 
 /// Platforms that are to be looked at.
-pub type Wake = mpsc::UnboundedSender<ObjectRef<Guarded>>;
+pub(super) type Wake = mpsc::UnboundedSender<ObjectRef<Guarded>>;
 
 /// How long a write may take to come back by its watch.
 const CATCH_UP: Duration = Duration::from_secs(5);
 
 /// See the module. Cheap to clone.
 #[derive(Clone)]
-pub struct Live {
+pub(super) struct Live {
     /// The platforms themselves.
     pub platforms: Store<Guarded>,
     children: Arc<HashMap<String, (ApiResource, Store<DynamicObject>)>>,
     pods: Store<core::Pod>,
     secrets: Store<PartialObjectMeta<core::Secret>>,
     changed: watch::Sender<()>,
+    filled: watch::Receiver<bool>,
 }
 
 impl Live {
     /// Starts to watch `namespace` (`None`: all of them). The future keeps the caches up to date and wakes platforms up;
     /// it never ends.
-    pub fn watch(client: &Client, namespace: Option<&str>, wake: &Wake) -> (Self, BoxFuture<'static, ()>) {
+    pub(super) fn watch(client: &Client, namespace: Option<&str>, wake: &Wake) -> (Self, BoxFuture<'static, ()>) {
         let (changed, _) = watch::channel(());
         let mut tasks: Vec<BoxFuture<'static, ()>> = Vec::new();
 
         let watched = Watched { namespace, changed: &changed };
         let all = watcher::Config::default();
-        let ours = all.clone().labels(&labels::selector());
+        let ours = all.clone().labels(&format!("{}={}", labels::MANAGED_BY, labels::MANAGER));
         // Tokens and Helm's releases are most of a cluster's Secrets, and none of them holds a database's URL.
         let plain = all.clone().fields("type!=kubernetes.io/service-account-token,type!=helm.sh/release.v1");
 
         let (platforms, task) = {
             let wake = wake.clone();
             watched.follow(watched.api(client), all, (), trim::platform, move |event| {
-                if let Event::Apply(platform) | Event::InitApply(platform) = event {
+                if let Event::Apply(platform) | Event::InitApply(platform) | Event::Delete(platform) = event {
                     send(&wake, ObjectRef::from_obj(platform));
                 }
             })
@@ -86,52 +90,65 @@ impl Live {
         let (secrets, task) = watched.follow(watched.api(client), plain, (), trim::secret, wake);
         tasks.push(task);
 
-        let live = Self { platforms, children: Arc::new(children), pods, secrets, changed };
-        (live, futures::future::join_all(tasks).map(drop).boxed())
+        let (fills, filled) = watch::channel(false);
+        let live = Self { platforms, children: Arc::new(children), pods, secrets, changed, filled };
+        tasks.push(live.fill(fills));
+        (live, join_all(tasks).map(drop).boxed())
     }
 
     /// Waits until every cache is filled.
-    pub async fn synced(&self) {
-        let children = self.children.values().map(|(_, store)| store.wait_until_ready().map(drop).boxed());
-        let others = [
-            self.platforms.wait_until_ready().map(drop).boxed(),
-            self.pods.wait_until_ready().map(drop).boxed(),
-            self.secrets.wait_until_ready().map(drop).boxed(),
-        ];
-        let all: FuturesUnordered<_> = children.chain(others).collect();
-        all.collect::<()>().await;
+    pub(super) async fn synced(&self) {
+        if self.filled.clone().wait_for(|filled| *filled).await.is_err() {
+            // The watches have ended, and with them all waiting.
+            pending::<()>().await;
+        }
+    }
+
+    /// What [`Live::synced`] waits for. A store wakes up only the last one who waits for it, so that only one may.
+    fn fill(&self, filled: watch::Sender<bool>) -> BoxFuture<'static, ()> {
+        let stores = self.clone();
+        async move {
+            let others = join3(
+                stores.platforms.wait_until_ready(),
+                stores.pods.wait_until_ready(),
+                stores.secrets.wait_until_ready(),
+            );
+            join(join_all(stores.children.values().map(|(_, store)| store.wait_until_ready())), others).await;
+            filled.send_replace(true);
+        }
+        .boxed()
     }
 
     /// The child of that kind and name, when it carries our label.
-    pub fn child(&self, kind: &str, namespace: &str, name: &str) -> Option<Arc<DynamicObject>> {
+    pub(super) fn child(&self, kind: &str, namespace: &str, name: &str) -> Option<Arc<DynamicObject>> {
         let (resource, store) = self.children.get(kind)?;
         store.get(&ObjectRef::new_with(name, resource.clone()).within(namespace))
     }
 
     /// Everything that carries the platform's label, with its kind.
-    pub fn children_of(&self, namespace: &str, platform: &str) -> Vec<(ApiResource, Arc<DynamicObject>)> {
+    pub(super) fn children_of(&self, namespace: &str, platform: &str) -> Vec<(ApiResource, Arc<DynamicObject>)> {
         self.children
             .values()
             .flat_map(|(resource, store)| {
-                let found = store.state_filter(|object| belongs(object.as_ref(), namespace, platform));
+                let found = store.state_filter(|object| belongs(object, namespace, platform));
                 found.into_iter().map(|object| (resource.clone(), object))
             })
             .collect()
     }
 
     /// The platform's pods, those of its Jobs among them.
-    pub fn pods_of(&self, namespace: &str, platform: &str) -> Vec<Arc<core::Pod>> {
-        self.pods.state_filter(|pod| belongs(pod.as_ref(), namespace, platform))
+    pub(super) fn pods_of(&self, namespace: &str, platform: &str) -> Vec<Arc<core::Pod>> {
+        self.pods.state_filter(|pod| belongs(pod, namespace, platform))
     }
 
     /// The resourceVersion of a Secret, when it is there.
-    pub fn secret_version(&self, namespace: &str, name: &str) -> Option<String> {
+    pub(super) fn secret_version(&self, namespace: &str, name: &str) -> Option<String> {
         self.secrets.get(&ObjectRef::new(name).within(namespace))?.resource_version()
     }
 
     /// Waits until the cache has what was just written, so that the next reconciliation doesn't act on the past. Gives
     /// up after a while: the object may have been deleted again.
-    pub async fn catch_up(&self, kind: &str, written: &DynamicObject) {
+    pub(super) async fn catch_up(&self, kind: &str, written: &DynamicObject) {
         let (Some(namespace), Some(version)) = (written.namespace(), version(written)) else { return };
         let name = written.name_any();
         self.until(|| self.child(kind, &namespace, &name).and_then(|o| self::version(o.as_ref())) >= Some(version))
@@ -139,7 +156,7 @@ impl Live {
     }
 
     /// The same for a platform's status.
-    pub async fn catch_up_platform(&self, written: &FoodPlatform) {
+    pub(super) async fn catch_up_platform(&self, written: &DynamicObject) {
         let Some(version) = version(written) else { return };
         let key = ObjectRef::new(&written.name_any()).within(&written.namespace().unwrap_or_default());
         self.until(|| self.platforms.get(&key).and_then(|o| self::version(o.as_ref())) >= Some(version)).await;
@@ -273,7 +290,7 @@ impl Watched<'_> {
 }
 
 /// An error with its causes, in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -99,7 +99,7 @@ impl fmt::Display for Reason {
 
 /// Something that keeps a platform from being ready.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Obstacle {
+pub(super) struct Obstacle {
     /// In a word.
     pub reason: Reason,
     /// In a sentence that says what is wrong, where, and what to do.
@@ -108,7 +108,7 @@ pub struct Obstacle {
 
 impl Obstacle {
     /// An obstacle.
-    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+    pub(super) fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into() }
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn platform(platform: &mut Guarded) {
 
 /// A child with our own managed fields only: pruning fields needs them, nobody needs the others'.
 pub(super) fn child(child: &mut DynamicObject) {
-    child.managed_fields_mut().retain(|entry| is_ours(entry));
+    child.managed_fields_mut().retain(is_ours);
     child.annotations_mut().remove(LAST_APPLIED);
 }
 

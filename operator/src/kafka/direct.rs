@@ -9,7 +9,7 @@ use rdkafka::{
         TopicReplication,
     },
     client::DefaultClientContext,
-    error::{KafkaError, RDKafkaErrorCode},
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     types::RDKafkaRespErr,
 };
 use tokio::{net::TcpStream, runtime::Handle, time::timeout};
@@ -29,6 +29,9 @@ const BROKER_DEFAULT: i32 = -1;
 
 type Admin = AdminClient<DefaultClientContext>;
 
+/// Kafka's answers about several topics: each by itself.
+type Answers<T, N> = Vec<Result<T, (N, RDKafkaErrorCode)>>;
+
 /// Why one topic isn't as wanted.
 enum Problem {
     Unreachable(Unreachable),
@@ -40,7 +43,7 @@ enum Problem {
 /// # Errors
 /// When no bootstrap server can be reached or Kafka gives no answer. Topics before the one in question have been
 /// changed; calling again goes on from there.
-pub async fn ensure(bootstrap_servers: &str, wanted: Vec<WantedTopic>) -> Result<Vec<TopicReport>, Unreachable> {
+pub(crate) async fn ensure(bootstrap_servers: &str, wanted: Vec<WantedTopic>) -> Result<Vec<TopicReport>, Unreachable> {
     probe(bootstrap_servers).await?;
     let servers = bootstrap_servers.to_owned();
     let runtime = Handle::current();
@@ -209,11 +212,7 @@ impl Session {
     }
 
     /// The one result of a request about one topic.
-    fn settle<T, N>(
-        &self,
-        doing: &str,
-        result: Result<Vec<Result<T, (N, RDKafkaErrorCode)>>, KafkaError>,
-    ) -> Result<(), Problem> {
+    fn settle<T, N>(&self, doing: &str, result: KafkaResult<Answers<T, N>>) -> Result<(), Problem> {
         let results = result.map_err(|error| self.failed(doing, &error))?;
         results.into_iter().try_for_each(|result| match result {
             // Somebody else was faster; the next check describes what they made.

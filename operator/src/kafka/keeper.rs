@@ -5,7 +5,6 @@
 
 use std::{
     collections::HashMap,
-    future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -26,7 +25,7 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// What a platform wants of Kafka.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Request {
+pub(crate) struct Request {
     /// Bootstrap servers, `host:port,…`.
     pub bootstrap_servers: String,
     /// The topics.
@@ -34,20 +33,20 @@ pub struct Request {
 }
 
 /// How a check ended.
-pub type Outcome = Result<Vec<TopicReport>, Unreachable>;
+pub(crate) type Outcome = Result<Vec<TopicReport>, Unreachable>;
 
 /// What is known of a platform's topics.
 #[derive(Clone, Debug, Default)]
-pub struct Known {
+pub(crate) struct Known {
     /// How the last check of exactly this wish ended; `None` until the first one has.
     pub outcome: Option<Arc<Outcome>>,
-    /// Until the next check is due.
-    pub next_check: Duration,
+    /// How long until the next check is due; `None` while one runs, whose end wakes the platform up.
+    pub next_check: Option<Duration>,
 }
 
 /// See the module.
 #[derive(Debug)]
-pub struct TopicKeeper {
+pub(crate) struct TopicKeeper {
     entries: Mutex<HashMap<String, Entry>>,
     slots: Semaphore,
 }
@@ -70,7 +69,7 @@ impl Default for TopicKeeper {
 impl TopicKeeper {
     /// What is known about the topics of the platform `key`. Starts a check when one is due; `wake` is called when it
     /// has ended.
-    pub fn observe(self: &Arc<Self>, key: &str, request: &Request, wake: impl FnOnce() + Send + 'static) -> Known {
+    pub(crate) fn observe(self: &Arc<Self>, key: &str, request: &Request, wake: impl FnOnce() + Send + 'static) -> Known {
         let now = Instant::now();
         let mut entries = self.lock();
         let entry = entries.entry(key.to_owned()).or_insert_with(|| Entry::new(request.clone(), now));
@@ -82,21 +81,16 @@ impl TopicKeeper {
             entry.running = true;
             tokio::spawn(Arc::clone(self).check(key.to_owned(), request.clone(), wake));
         }
-        Known { outcome: entry.outcome.clone(), next_check: entry.due.saturating_duration_since(now) }
+        let next_check = (!entry.running).then(|| entry.due.saturating_duration_since(now));
+        Known { outcome: entry.outcome.clone(), next_check }
     }
 
-    /// Forgets a platform that is gone.
-    pub fn forget(&self, key: &str) {
-        self.lock().remove(key);
+    /// Forgets all platforms but those that `is_there` knows.
+    pub(crate) fn retain(&self, is_there: impl Fn(&str) -> bool) {
+        self.lock().retain(|key, _| is_there(key));
     }
 
-    fn check(
-        self: Arc<Self>,
-        key: String,
-        request: Request,
-        wake: impl FnOnce() + Send + 'static,
-    ) -> impl Future<Output = ()> + Send {
-        async move {
+    async fn check(self: Arc<Self>, key: String, request: Request, wake: impl FnOnce() + Send + 'static) {
             // The semaphore is never closed; without a permit the check would merely run as one more.
             let _permit = self.slots.acquire().await.ok();
             let check = direct::ensure(&request.bootstrap_servers, request.topics.clone());
@@ -104,11 +98,11 @@ impl TopicKeeper {
                 let servers = &request.bootstrap_servers;
                 Err(Unreachable(format!("Kafka at {servers} answers too slowly to check the topics; retrying")))
             });
+            crate::metrics::topics_checked(if is_settled(&outcome) { "good" } else { "bad" });
             if let Some(entry) = self.lock().get_mut(&key) {
                 entry.finish(&request, outcome, Instant::now());
             }
             wake();
-        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {

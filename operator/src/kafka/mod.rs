@@ -3,13 +3,13 @@
 //! [`plan`] decides (pure), [`direct`] carries it out by Kafka's admin protocol, and [`keeper`] runs the checks beside
 //! the reconciliations, so that a Kafka that doesn't answer holds up nothing else.
 
-pub mod direct;
-pub mod keeper;
-pub mod plan;
+pub(crate) mod direct;
+pub(crate) mod keeper;
+pub(crate) mod plan;
 
 /// A topic after it has been brought to what is wanted, as far as Kafka can and may.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct TopicReport {
+pub(crate) struct TopicReport {
     /// Full name.
     pub name: String,
     /// Number of partitions that it has now; `None` when it isn't there.
@@ -20,7 +20,7 @@ pub struct TopicReport {
 
 /// How a topic stands after a check.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Fate {
+pub(crate) enum Fate {
     /// As wanted.
     AsWanted,
     /// Some of what is wanted can't be had on a live topic, in a sentence. The rest is as wanted.
@@ -32,4 +32,4 @@ pub enum Fate {
 /// Kafka gives no answer, in a sentence that says where and why. It heals by itself when Kafka is back.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{0}")]
-pub struct Unreachable(pub String);
+pub(crate) struct Unreachable(pub String);

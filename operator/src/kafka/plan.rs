@@ -6,7 +6,7 @@ use crate::build::WantedTopic;
 
 /// A topic as Kafka describes it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct LiveTopic {
+pub(crate) struct LiveTopic {
     /// Number of partitions.
     pub partitions: i32,
     /// Replicas of the first partition.
@@ -19,7 +19,7 @@ pub struct LiveTopic {
 
 /// One change to a topic.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Step {
+pub(crate) enum Step {
     /// The topic isn't there.
     Create,
     /// It has fewer partitions than wanted.
@@ -36,7 +36,7 @@ pub enum Step {
 
 /// A wish that Kafka can't fulfil on a live topic; the live value stays and everything else goes on.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Difference {
+pub(crate) enum Difference {
     /// Fewer partitions are wanted than there are.
     Partitions {
         /// Wanted number.
@@ -55,7 +55,7 @@ pub enum Difference {
 
 /// The steps that bring one topic to what is wanted, and what will stay different.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// Changes, in the order in which they are to be made.
     pub steps: Vec<Step>,
     /// Wishes that stay open.
@@ -64,7 +64,7 @@ pub struct Plan {
 
 /// Compares a wanted topic with the live one (`None`: Kafka has no such topic).
 #[must_use]
-pub fn plan(wanted: &WantedTopic, live: Option<&LiveTopic>) -> Plan {
+pub(crate) fn plan(wanted: &WantedTopic, live: Option<&LiveTopic>) -> Plan {
     let Some(live) = live else {
         return Plan { steps: vec![Step::Create], differences: Vec::new() };
     };

@@ -31,7 +31,12 @@ pub(crate) struct Health {
 
 impl Health {
     pub(crate) fn new(stopping: CancellationToken) -> Self {
-        Self { started: AtomicBool::new(false), stopping, heartbeat: Instant::now().into(), ready_after: OnceLock::new() }
+        Self {
+            started: AtomicBool::new(false),
+            stopping,
+            heartbeat: Instant::now().into(),
+            ready_after: OnceLock::new(),
+        }
     }
 
     /// From now on, until the stop, the service is ready, whatever becomes of Kafka and the database: a replica that

@@ -114,6 +114,9 @@ pub enum Timing {
 }
 
 impl Timing {
+    /// The longest time that makes sense; with it, no date overflows.
+    const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
     /// A time out of the range, each with the same chance; `None` when manual.
     pub fn draw(self) -> Option<Duration> {
         match self {
@@ -139,6 +142,9 @@ impl FromStr for Timing {
         if least > most {
             return Err("expected the shorter time first, as in \"1s..3s\"".to_owned());
         }
+        if most > Self::LONGEST {
+            return Err("expected at most 366 days".to_owned());
+        }
         Ok(Self::Between(least, most))
     }
 }
@@ -153,7 +159,7 @@ mod tests {
         assert_eq!("1s..3s".parse(), Ok(Timing::Between(seconds(1), seconds(3))));
         assert_eq!("0s".parse(), Ok(Timing::Between(seconds(0), seconds(0))));
         assert_eq!("manual".parse(), Ok(Timing::Manual));
-        for wrong in ["", "soon", "3s..1s", "1s..", "1"] {
+        for wrong in ["", "soon", "3s..1s", "1s..", "1", "400days"] {
             assert!(wrong.parse::<Timing>().unwrap_err().starts_with("expected"), "{wrong}");
         }
     }

@@ -19,6 +19,7 @@ mod process;
 mod run;
 pub mod tasks;
 pub mod telemetry;
+pub mod timer;
 pub mod trace;
 
 pub use platform::Platform;

@@ -8,6 +8,7 @@ use contract::Topic;
 use futures::future::BoxFuture;
 use sqlx::migrate::Migrator;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::{
     config::ServeSettings,
@@ -57,6 +58,12 @@ impl Platform {
         self.settings.logs.pod_name()
     }
 
+    /// Who this process is among the holders of leases. A restarted pod has its predecessor's name but is another
+    /// holder: the leases of the dead one run out.
+    pub(crate) fn holder(&self) -> String {
+        format!("{}/{}", self.pod_name(), Uuid::new_v4().simple())
+    }
+
     /// Where Kafka is, the topics' prefix and the group.
     pub fn kafka(&self) -> &crate::config::KafkaSettings {
         &self.settings.kafka
@@ -90,7 +97,8 @@ impl Platform {
     /// # Errors
     /// As [`Self::database`].
     pub fn consume<H: Handler>(&mut self, topics: &[Topic], handler: H) -> anyhow::Result<()> {
-        let consumer = Arc::new(consumer::Consumer::new(&self.settings.kafka, topics, handler, self.database()?));
+        let database = self.database()?;
+        let consumer = Arc::new(consumer::Consumer::new(&self.settings.kafka, topics, handler, database));
         self.spawn("consumer", move |stop| {
             let consumer = Arc::clone(&consumer);
             async move { consumer.run(stop).await }

@@ -9,8 +9,7 @@ use tracing::{error, info};
 
 use crate::{
     config::{DatabaseSettings, LogSettings, ServeSettings},
-    db,
-    lifecycle,
+    db, lifecycle,
     platform::Platform,
     telemetry::Telemetry,
 };
@@ -82,13 +81,15 @@ pub fn run<S: Service>() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match execute::<S>(command, telemetry) {
+    let code = match execute::<S>(command, Arc::clone(&telemetry)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!(error = format!("{error:#}"), "the service ends");
             ExitCode::FAILURE
         }
-    }
+    };
+    telemetry.finish();
+    code
 }
 
 fn execute<S: Service>(command: Command<S::Settings>, telemetry: Arc<Telemetry>) -> anyhow::Result<()> {

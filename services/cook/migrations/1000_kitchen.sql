@@ -36,6 +36,7 @@ CREATE TABLE cooks (
     status        text NOT NULL CHECK (status IN ('STARTED', 'COMPLETED', 'CANCELLED')),
     reason        text CHECK ((reason IS NOT NULL) = (status = 'CANCELLED')),
     due_at        timestamptz, -- when it is ready by itself; never, when null
+    traceparent   text, -- of the event that it came from: its own events go on in that trace
     created_at    timestamptz NOT NULL,
     updated_at    timestamptz NOT NULL,
     version       bigint NOT NULL

@@ -10,22 +10,22 @@ use contract::{
 
 /// A menu item as far as reserving needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shelf {
+pub(crate) struct Shelf {
     /// The restaurant that cooks it.
-    pub restaurant_id: Identifier,
+    pub(crate) restaurant_id: Identifier,
     /// Portions that no cook has reserved.
-    pub on_hand: i64,
+    pub(crate) on_hand: i64,
 }
 
 /// The shelves of the menu items that a batch of orders asks for; unknown items have none.
-pub type Shelves = HashMap<Identifier, Shelf>;
+pub(crate) type Shelves = HashMap<Identifier, Shelf>;
 
 /// Takes `order`'s portions from its shelf and gives what is left there. An order gets all its portions or none, and
 /// one that gets none leaves them to those behind it.
 ///
 /// # Errors
 /// The reason to refuse the order: the item is unknown (to the order's restaurant), or there is too little of it.
-pub fn reserve(shelves: &mut Shelves, order: &OrderSnapshot) -> Result<i64, CookReason> {
+pub(crate) fn reserve(shelves: &mut Shelves, order: &OrderSnapshot) -> Result<i64, CookReason> {
     let shelf = shelves
         .get_mut(&order.menu_id)
         .filter(|shelf| shelf.restaurant_id == order.restaurant_id)
@@ -39,7 +39,12 @@ pub fn reserve(shelves: &mut Shelves, order: &OrderSnapshot) -> Result<i64, Cook
 }
 
 /// The cook that `order` becomes: started, or refused at birth for a reason.
-pub fn born(order: &OrderSnapshot, refused: Option<CookReason>, cook_id: Identifier, now: DateTime<Utc>) -> CookSnapshot {
+pub(crate) fn born(
+    order: &OrderSnapshot,
+    refused: Option<CookReason>,
+    cook_id: Identifier,
+    now: DateTime<Utc>,
+) -> CookSnapshot {
     let status = if refused.is_none() { CookStatus::Started } else { CookStatus::Cancelled };
     CookSnapshot {
         cook_id,
@@ -57,7 +62,7 @@ pub fn born(order: &OrderSnapshot, refused: Option<CookReason>, cook_id: Identif
 }
 
 /// What the kitchen says when a cook is born of an order.
-pub fn birth_events(cook: &CookSnapshot) -> Vec<Event> {
+pub(crate) fn birth_events(cook: &CookSnapshot) -> Vec<Event> {
     let available = cook.status == CookStatus::Started;
     let mut events = vec![Event::CookStockChecked(StockCheck { available, cook: cook.clone() })];
     if available {
@@ -67,7 +72,7 @@ pub fn birth_events(cook: &CookSnapshot) -> Vec<Event> {
 }
 
 /// The cook that a cancellation becomes when it overtakes its order: the order, when it comes, finds it cancelled.
-pub fn cancel_ahead(
+pub(crate) fn cancel_ahead(
     request: CancelCook,
     cook_id: Identifier,
     now: DateTime<Utc>,
@@ -91,20 +96,20 @@ pub fn cancel_ahead(
 /// A command that the cook's state does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the cook is {status}{}: only a STARTED one can be {wanted}", reason.map(|r| format!(" ({r})")).unwrap_or_default())]
-pub struct WrongState {
+pub(crate) struct WrongState {
     status: CookStatus,
     reason: Option<CookReason>,
     wanted: &'static str,
 }
 
 /// What a command makes of a cook: the cook as it becomes, or `None` when it is so already and nothing changes.
-pub type Step = Result<Option<CookSnapshot>, WrongState>;
+pub(crate) type Step = Result<Option<CookSnapshot>, WrongState>;
 
 /// Cooking is done.
 ///
 /// # Errors
 /// When the cook is cancelled.
-pub fn complete(cook: &CookSnapshot, now: DateTime<Utc>) -> Step {
+pub(crate) fn complete(cook: &CookSnapshot, now: DateTime<Utc>) -> Step {
     match cook.status {
         CookStatus::Started => Ok(Some(changed(cook, CookStatus::Completed, None, now))),
         CookStatus::Completed => Ok(None),
@@ -116,7 +121,7 @@ pub fn complete(cook: &CookSnapshot, now: DateTime<Utc>) -> Step {
 ///
 /// # Errors
 /// When the cook is completed, or cancelled for another reason.
-pub fn reject(cook: &CookSnapshot, now: DateTime<Utc>) -> Step {
+pub(crate) fn reject(cook: &CookSnapshot, now: DateTime<Utc>) -> Step {
     match (cook.status, cook.reason) {
         (CookStatus::Started, _) => Ok(Some(changed(cook, CookStatus::Cancelled, Some(CookReason::Kitchen), now))),
         (CookStatus::Cancelled, Some(CookReason::Kitchen)) => Ok(None),
@@ -125,7 +130,7 @@ pub fn reject(cook: &CookSnapshot, now: DateTime<Utc>) -> Step {
 }
 
 /// The customer does not want it any more. A completed cook stays as it is.
-pub fn cancel(cook: &CookSnapshot, now: DateTime<Utc>) -> (CancelOutcome, Option<CookSnapshot>) {
+pub(crate) fn cancel(cook: &CookSnapshot, now: DateTime<Utc>) -> (CancelOutcome, Option<CookSnapshot>) {
     match cook.status {
         CookStatus::Started => {
             let cancelled = changed(cook, CookStatus::Cancelled, Some(CookReason::Customer), now);
@@ -137,12 +142,12 @@ pub fn cancel(cook: &CookSnapshot, now: DateTime<Utc>) -> (CancelOutcome, Option
 }
 
 /// What goes back to the shelf when a started cook becomes `cook`.
-pub fn restored(cook: &CookSnapshot) -> Option<Quantity> {
+pub(crate) fn restored(cook: &CookSnapshot) -> Option<Quantity> {
     (cook.status == CookStatus::Cancelled).then_some(cook.quantity)
 }
 
 /// What the kitchen says of a cook that has just become what it is.
-pub fn event(cook: CookSnapshot) -> Event {
+pub(crate) fn event(cook: CookSnapshot) -> Event {
     match cook.status {
         CookStatus::Started => Event::CookStarted(cook),
         CookStatus::Completed => Event::CookCompleted(cook),
@@ -150,12 +155,7 @@ pub fn event(cook: CookSnapshot) -> Event {
     }
 }
 
-fn changed(
-    cook: &CookSnapshot,
-    status: CookStatus,
-    reason: Option<CookReason>,
-    now: DateTime<Utc>,
-) -> CookSnapshot {
+fn changed(cook: &CookSnapshot, status: CookStatus, reason: Option<CookReason>, now: DateTime<Utc>) -> CookSnapshot {
     CookSnapshot { status, reason, updated_at: now, version: cook.version + 1, ..cook.clone() }
 }
 

@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use chassis::{
     config::Timing,
-    db::{Database, Tx},
+    db::{Database, Tx, now, violates},
     outbox,
 };
 use chrono::{DateTime, Utc};
@@ -22,7 +22,7 @@ use crate::{
 
 /// The kitchen. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Kitchen {
+pub(crate) struct Kitchen {
     database: Database,
     source: Arc<str>,
     cooking_time: Timing,
@@ -31,7 +31,7 @@ pub struct Kitchen {
 
 /// Why the kitchen did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// There is no such menu item.
     #[error("there is no menu item {0}")]
     NoSuchMenu(Identifier),
@@ -51,37 +51,34 @@ pub enum Error {
 
 /// An order to cook, with the trace that it came in.
 #[derive(Debug, Clone)]
-#[allow(missing_docs, reason = "the names say it")]
-pub struct Ordered {
-    pub order: OrderSnapshot,
-    pub traceparent: Option<String>,
+pub(crate) struct Ordered {
+    pub(crate) order: OrderSnapshot,
+    pub(crate) traceparent: Option<String>,
 }
 
 impl Kitchen {
     /// A kitchen whose cooks take `cooking_time`, and whose events come from `source`.
-    pub fn new(database: Database, source: String, cooking_time: Timing) -> Self {
+    pub(crate) fn new(database: Database, source: String, cooking_time: Timing) -> Self {
         Self { database, source: source.into(), cooking_time, started: Arc::default() }
     }
 
     /// The database, for reading.
-    pub fn database(&self) -> &Database {
+    pub(crate) fn database(&self) -> &Database {
         &self.database
     }
 
-    /// Resolves when cooks were started in this process since the last time.
-    pub async fn woken(&self) {
-        self.started.notified().await;
-    }
-
-    /// Wakes the timer: to be called after the transaction of [`Self::take_orders`] has committed.
-    pub fn wake_timer(&self) {
-        self.started.notify_one();
+    /// Notified when a cook was started that is done by itself.
+    pub(crate) fn started(&self) -> &Notify {
+        &self.started
     }
 
     /// Makes each order a cook, in their sequence: started when the stock is there, which it then holds, otherwise
     /// refused. An order that has a cook already (it was given before, or its cancellation overtook it) changes
     /// nothing.
-    pub async fn take_orders(&self, tx: &mut Tx, orders: Vec<Ordered>) -> sqlx::Result<()> {
+    pub(crate) async fn take_orders(&self, tx: &mut Tx, orders: Vec<Ordered>) -> sqlx::Result<()> {
+        if orders.is_empty() {
+            return Ok(());
+        }
         let menu_ids: HashSet<&str> = orders.iter().map(|o| o.order.menu_id.as_str()).collect();
         let mut shelves = menus::lock(tx, &Vec::from_iter(menu_ids)).await?;
         // Asked after the items were locked: whoever gave one of these orders a cook held the same lock, and the
@@ -100,7 +97,7 @@ impl Kitchen {
                 events.push(self.event(event, traceparent.clone()));
             }
             let due_at = self.cooking_time.draw().filter(|_| decision.is_ok()).map(|time| now + time);
-            births.push(Birth { cook, left: decision.ok(), due_at });
+            births.push(Birth { cook, left: decision.ok(), due_at, traceparent });
         }
         if births.is_empty() {
             return Ok(());
@@ -110,25 +107,24 @@ impl Kitchen {
     }
 
     /// Completes at most `limit` cooks that are due. Gives how many there were.
-    pub async fn complete_due(&self, limit: u32) -> sqlx::Result<usize> {
+    pub(crate) async fn complete_due(&self, limit: u32) -> sqlx::Result<usize> {
         let mut tx = self.database.begin().await?;
         let completed = cooks::complete_due(&mut tx, now(), limit.into()).await?;
         let count = completed.len();
-        if count > 0 {
-            let events: Vec<_> = completed.into_iter().map(|cook| self.event(domain::event(cook), None)).collect();
-            outbox::append(&mut tx, &events).await?;
-        }
+        let events: Vec<_> =
+            completed.into_iter().map(|(cook, trace)| self.event(domain::event(cook), trace)).collect();
+        outbox::append(&mut tx, &events).await?;
         self.database.commit(tx).await?;
         Ok(count)
     }
 
     /// Completes a cook by hand.
-    pub async fn complete(&self, cook_id: &Identifier) -> Result<CookSnapshot, Error> {
+    pub(crate) async fn complete(&self, cook_id: &Identifier) -> Result<CookSnapshot, Error> {
         self.change(cook_id, domain::complete).await
     }
 
     /// Rejects a cook, and puts its stock back.
-    pub async fn reject(&self, cook_id: &Identifier) -> Result<CookSnapshot, Error> {
+    pub(crate) async fn reject(&self, cook_id: &Identifier) -> Result<CookSnapshot, Error> {
         self.change(cook_id, domain::reject).await
     }
 
@@ -151,12 +147,22 @@ impl Kitchen {
 
     /// Decides about a customer's cancellation: cancels the cook unless it is completed. Without a cook yet, the
     /// cancellation becomes it. Asking again gives the same decision.
-    pub async fn cancel(&self, request: CancelCook) -> sqlx::Result<CancelDecision> {
+    pub(crate) async fn cancel(&self, request: CancelCook) -> sqlx::Result<CancelDecision> {
+        match self.try_cancel(request.clone()).await {
+            // The cook was born meanwhile, of a menu item that is unknown, so that no lock kept us apart. It is
+            // there now.
+            Err(error) if violates(&error, "cooks_pkey") => self.try_cancel(request).await,
+            decision => decision,
+        }
+    }
+
+    async fn try_cancel(&self, request: CancelCook) -> sqlx::Result<CancelDecision> {
         let mut tx = self.database.begin().await?;
         menus::lock(&mut tx, &[request.menu_id.as_str()]).await?;
         let Some(cook) = cooks::lock(&mut tx, &request.order_id).await? else {
             let (outcome, cook) = domain::cancel_ahead(request, Uuid::now_v7().into(), now());
-            let birth = Birth { cook: cook.clone(), left: None, due_at: None };
+            let birth =
+                Birth { cook: cook.clone(), left: None, due_at: None, traceparent: chassis::trace::traceparent() };
             cooks::insert(&mut tx, &[birth], cook.created_at).await?;
             self.append(&mut tx, Event::CookCancelled(cook.clone())).await?;
             self.database.commit(tx).await?;
@@ -181,7 +187,7 @@ impl Kitchen {
     }
 
     /// Adds `quantity` to a menu item's stock, once for each idempotency key: a repetition gets the first answer.
-    pub async fn restock(&self, menu_id: &Identifier, key: &str, quantity: Quantity) -> Result<Movement, Error> {
+    pub(crate) async fn restock(&self, menu_id: &Identifier, key: &str, quantity: Quantity) -> Result<Movement, Error> {
         let mut tx = self.database.begin().await?;
         if menus::lock(&mut tx, &[menu_id.as_str()]).await?.is_empty() {
             return Err(Error::NoSuchMenu(menu_id.clone()));

@@ -1,2 +1,55 @@
-//! cook
-fn main() {}
+//! The cook service: menu items with their stock, and the cooking of orders.
+
+mod consumer;
+mod domain;
+mod http;
+mod kitchen;
+mod store;
+mod timer;
+
+use std::process::ExitCode;
+
+use chassis::{Platform, Service, config::Timing};
+use contract::Topic;
+use kitchen::Kitchen;
+use sqlx::migrate::Migrator;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+static MIGRATIONS: Migrator = sqlx::migrate!();
+
+struct Cook;
+
+#[derive(Debug, clap::Args)]
+struct Settings {
+    /// How long cooking takes: "1s..3s" (each cook's own time in that range), "2s", or "manual" for completing cooks
+    /// by HTTP.
+    #[arg(long, env = "COOKING_TIME", value_name = "COOKING_TIME", default_value = "1s..3s")]
+    cooking_time: Timing,
+}
+
+impl Service for Cook {
+    const NAME: &'static str = "cook";
+    type Settings = Settings;
+
+    fn migrations() -> Option<&'static Migrator> {
+        Some(&MIGRATIONS)
+    }
+
+    fn build(platform: &mut Platform, settings: Settings) -> anyhow::Result<()> {
+        let kitchen = Kitchen::new(platform.database()?, platform.source(), settings.cooking_time);
+        platform.serve(http::routes(kitchen.clone()));
+        platform.relay_outbox();
+        platform.consume(&[Topic::Menu], consumer::Orders(kitchen.clone()))?;
+        platform.spawn("timer", move |stop| {
+            let kitchen = kitchen.clone();
+            async move { chassis::timer::run(&kitchen, kitchen.started(), stop).await }
+        });
+        Ok(())
+    }
+}
+
+fn main() -> ExitCode {
+    chassis::run::<Cook>()
+}

@@ -7,6 +7,7 @@ CREATE TABLE deliveries (
     status       text NOT NULL CHECK (status IN ('STARTED', 'PICKED_UP', 'DELIVERED', 'FAILED')),
     due_at       timestamptz, -- when the next step happens by itself; never, when null
     hand_over_at timestamptz, -- when the last step does; becomes due_at at the pick-up
+    traceparent  text, -- of the event that it came from: its own events go on in that trace
     created_at   timestamptz NOT NULL,
     updated_at   timestamptz NOT NULL,
     version      bigint NOT NULL

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use contract::{CookSnapshot, DeliverySnapshot, DeliveryStatus, Event, Identifier};
 
 /// The delivery of what `cook` has made.
-pub fn born(cook: CookSnapshot, delivery_id: Identifier, now: DateTime<Utc>) -> DeliverySnapshot {
+pub(crate) fn born(cook: CookSnapshot, delivery_id: Identifier, now: DateTime<Utc>) -> DeliverySnapshot {
     DeliverySnapshot {
         delivery_id,
         order_id: cook.order_id,
@@ -19,7 +19,7 @@ pub fn born(cook: CookSnapshot, delivery_id: Identifier, now: DateTime<Utc>) -> 
 
 /// What a courier does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Command {
+pub(crate) enum Command {
     /// Takes the food from the kitchen.
     PickUp,
     /// Hands it over to the customer.
@@ -51,7 +51,7 @@ impl Command {
 /// A command that the delivery's state does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the delivery is {status}: {}", command.sources())]
-pub struct WrongState {
+pub(crate) struct WrongState {
     status: DeliveryStatus,
     command: Command,
 }
@@ -60,7 +60,7 @@ pub struct WrongState {
 ///
 /// # Errors
 /// When the delivery's state does not allow the command.
-pub fn apply(
+pub(crate) fn apply(
     command: Command,
     delivery: &DeliverySnapshot,
     now: DateTime<Utc>,
@@ -78,7 +78,7 @@ pub fn apply(
 }
 
 /// What delivery says of a delivery that has just become what it is.
-pub fn event(delivery: DeliverySnapshot) -> Event {
+pub(crate) fn event(delivery: DeliverySnapshot) -> Event {
     match delivery.status {
         DeliveryStatus::Started => Event::DeliveryStarted(delivery),
         DeliveryStatus::PickedUp => Event::DeliveryPickedUp(delivery),

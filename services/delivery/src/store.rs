@@ -23,6 +23,7 @@ struct Row {
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
     version: i64,
+    traceparent: Option<String>,
 }
 
 impl From<Row> for DeliverySnapshot {
@@ -42,29 +43,36 @@ impl From<Row> for DeliverySnapshot {
 
 /// A delivery that is not in the table yet.
 #[derive(Debug)]
-pub struct Birth {
+pub(crate) struct Birth {
     /// The delivery.
-    pub delivery: DeliverySnapshot,
+    pub(crate) delivery: DeliverySnapshot,
     /// When the courier picks it up, and hands it over, without being told.
-    pub schedule: Option<Schedule>,
+    pub(crate) schedule: Option<Schedule>,
+    /// The trace that it belongs to.
+    pub(crate) traceparent: Option<String>,
 }
 
 /// When a delivery's two steps happen by themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names say it")]
-pub struct Schedule {
-    pub pick_up_at: DateTime<Utc>,
-    pub hand_over_at: DateTime<Utc>,
+pub(crate) struct Schedule {
+    pub(crate) pick_up_at: DateTime<Utc>,
+    pub(crate) hand_over_at: DateTime<Utc>,
 }
 
 /// Inserts deliveries in one statement, but those of orders that have one already. Gives the orders of those inserted.
-pub async fn insert(db: &mut PgConnection, births: &[Birth], now: DateTime<Utc>) -> sqlx::Result<HashSet<String>> {
+pub(crate) async fn insert(
+    db: &mut PgConnection,
+    births: &[Birth],
+    now: DateTime<Utc>,
+) -> sqlx::Result<HashSet<String>> {
     // In one sequence, so that two batches with the same orders do not wait for each other.
     let sql = "INSERT INTO deliveries (order_id, delivery_id, cook_id, customer_id, status, due_at, hand_over_at,
-                                       created_at, updated_at, version)
-               SELECT order_id, delivery_id, cook_id, customer_id, 'STARTED', pick_up_at, hand_over_at, $7, $7, 1
-               FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[])
-                    AS birth (order_id, delivery_id, cook_id, customer_id, pick_up_at, hand_over_at)
+                                       traceparent, created_at, updated_at, version)
+               SELECT order_id, delivery_id, cook_id, customer_id, 'STARTED', pick_up_at, hand_over_at,
+                      traceparent, $8, $8, 1
+               FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[],
+                           $7::text[])
+                    AS birth (order_id, delivery_id, cook_id, customer_id, pick_up_at, hand_over_at, traceparent)
                ORDER BY order_id
                ON CONFLICT (order_id) DO NOTHING
                RETURNING order_id";
@@ -78,6 +86,7 @@ pub async fn insert(db: &mut PgConnection, births: &[Birth], now: DateTime<Utc>)
         .bind(column(births, |b| b.delivery.customer_id.as_str()))
         .bind(column(births, |b| b.schedule.map(|s| s.pick_up_at)))
         .bind(column(births, |b| b.schedule.map(|s| s.hand_over_at)))
+        .bind(column(births, |b| b.traceparent.as_deref()))
         .bind(now)
         .fetch_all(db)
         .await?;
@@ -85,7 +94,7 @@ pub async fn insert(db: &mut PgConnection, births: &[Birth], now: DateTime<Utc>)
 }
 
 /// Locks a delivery until the transaction ends.
-pub async fn lock(db: &mut PgConnection, delivery_id: &Identifier) -> sqlx::Result<Option<DeliverySnapshot>> {
+pub(crate) async fn lock(db: &mut PgConnection, delivery_id: &Identifier) -> sqlx::Result<Option<DeliverySnapshot>> {
     let row = sqlx::query_as::<_, Row>("SELECT * FROM deliveries WHERE delivery_id = $1 FOR NO KEY UPDATE");
     Ok(row.bind(delivery_id.as_str()).fetch_optional(db).await?.map(Into::into))
 }
@@ -94,7 +103,7 @@ pub async fn lock(db: &mut PgConnection, delivery_id: &Identifier) -> sqlx::Resu
 ///
 /// # Errors
 /// Also when the row is not of the version before.
-pub async fn save(db: &mut PgConnection, delivery: &DeliverySnapshot) -> sqlx::Result<()> {
+pub(crate) async fn save(db: &mut PgConnection, delivery: &DeliverySnapshot) -> sqlx::Result<()> {
     let sql = "UPDATE deliveries SET status = $2, due_at = hand_over_at, updated_at = $3, version = $4
                WHERE order_id = $1 AND version = $4 - 1";
     let done = sqlx::query(sql)
@@ -108,12 +117,12 @@ pub async fn save(db: &mut PgConnection, delivery: &DeliverySnapshot) -> sqlx::R
 }
 
 /// Takes at most `limit` deliveries that are due a step further, the longest due first, and gives them as they are
-/// then. Those that another transaction is changing are left for later.
-pub async fn advance_due(
+/// then, each with its trace. Those that another transaction is changing are left for later.
+pub(crate) async fn advance_due(
     db: &mut PgConnection,
     now: DateTime<Utc>,
     limit: i64,
-) -> sqlx::Result<Vec<DeliverySnapshot>> {
+) -> sqlx::Result<Vec<(DeliverySnapshot, Option<String>)>> {
     let sql = "UPDATE deliveries
                SET status = CASE status WHEN 'STARTED' THEN 'PICKED_UP' ELSE 'DELIVERED' END,
                    due_at = hand_over_at, updated_at = $1, version = version + 1
@@ -123,24 +132,28 @@ pub async fn advance_due(
                )
                RETURNING *";
     let rows = sqlx::query_as::<_, Row>(sql).bind(now).bind(limit).fetch_all(db).await?;
-    Ok(rows.into_iter().map(Into::into).collect())
+    let with_trace = |mut row: Row| {
+        let traceparent = row.traceparent.take();
+        (row.into(), traceparent)
+    };
+    Ok(rows.into_iter().map(with_trace).collect())
 }
 
 /// When the next step of a delivery is due.
-pub async fn next_due(db: impl PgExecutor<'_>) -> sqlx::Result<Option<DateTime<Utc>>> {
+pub(crate) async fn next_due(db: impl PgExecutor<'_>) -> sqlx::Result<Option<DateTime<Utc>>> {
     let sql = "SELECT min(due_at) FROM deliveries WHERE status IN ('STARTED', 'PICKED_UP')";
     sqlx::query_scalar(sql).fetch_one(db).await
 }
 
 /// The delivery `delivery_id`, if there is one.
-pub async fn get(db: impl PgExecutor<'_>, delivery_id: &Identifier) -> sqlx::Result<Option<DeliverySnapshot>> {
+pub(crate) async fn get(db: impl PgExecutor<'_>, delivery_id: &Identifier) -> sqlx::Result<Option<DeliverySnapshot>> {
     let row = sqlx::query_as::<_, Row>("SELECT * FROM deliveries WHERE delivery_id = $1");
     Ok(row.bind(delivery_id.as_str()).fetch_optional(db).await?.map(Into::into))
 }
 
 /// At most `limit` deliveries, newest first, those older than the delivery `before`, only those in `status` if it is
 /// given.
-pub async fn list(
+pub(crate) async fn list(
     db: impl PgExecutor<'_>,
     status: Option<DeliveryStatus>,
     before: Option<&str>,

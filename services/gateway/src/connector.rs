@@ -28,7 +28,7 @@ type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// Resolves by the system's resolver, in random sequence: the system sorts by its own preference (RFC 6724), which
 /// would send everything to one endpoint.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Shuffled;
+pub(crate) struct Shuffled;
 
 impl Service<Name> for Shuffled {
     type Response = std::vec::IntoIter<SocketAddr>;
@@ -51,7 +51,7 @@ impl Service<Name> for Shuffled {
 
 /// Connects over TCP.
 #[derive(Debug, Clone)]
-pub struct Connector {
+pub(crate) struct Connector {
     inner: HttpConnector<Shuffled>,
     lifetime: Duration,
 }
@@ -59,7 +59,7 @@ pub struct Connector {
 impl Connector {
     /// A connector that gives up after `timeout`, over all of a name's endpoints together, and whose connections are
     /// used for `lifetime` at most.
-    pub fn new(timeout: Duration, lifetime: Duration) -> Self {
+    pub(crate) fn new(timeout: Duration, lifetime: Duration) -> Self {
         let mut inner = HttpConnector::new_with_resolver(Shuffled);
         inner.set_nodelay(true);
         inner.set_connect_timeout(Some(timeout));
@@ -93,7 +93,7 @@ impl Service<Uri> for Connector {
 struct Expiry(Instant);
 
 /// Takes the captured connection out of use after the request that it carries, if its lifetime is over.
-pub fn retire_if_expired(connection: &CaptureConnection) {
+pub(crate) fn retire_if_expired(connection: &CaptureConnection) {
     if let Some(connected) = connection.connection_metadata().as_ref() {
         let mut extensions = http::Extensions::new();
         connected.get_extras(&mut extensions);
@@ -105,7 +105,7 @@ pub fn retire_if_expired(connection: &CaptureConnection) {
 
 /// A TCP connection that knows how long it may be used.
 #[derive(Debug)]
-pub struct Dated {
+pub(crate) struct Dated {
     stream: TokioIo<TcpStream>,
     expiry: Expiry,
 }

@@ -4,9 +4,7 @@ use std::net::IpAddr;
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{
-        CONNECTION, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
-    },
+    header::{CONNECTION, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE},
 };
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -14,7 +12,7 @@ const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Removes what concerns one connection only: the standard names and those that `Connection` lists.
-pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
+pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     let listed: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()
@@ -40,7 +38,7 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
 
 /// Tells the upstream whom the request came from: `peer` is appended to `X-Forwarded-For`; the host and the scheme
 /// (what this gateway speaks is plain HTTP) stay as a proxy in front of it has said, if one has.
-pub fn add_forwarded(headers: &mut HeaderMap, peer: Option<IpAddr>) {
+pub(crate) fn add_forwarded(headers: &mut HeaderMap, peer: Option<IpAddr>) {
     if let Some(peer) = peer {
         let mut chain: Vec<&str> =
             headers.get_all(&FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok()).collect();

@@ -44,8 +44,8 @@ pub struct Settings {
     #[arg(long, env = "CONNECT_TIMEOUT", value_name = "CONNECT_TIMEOUT", default_value = "2s",
           value_parser = humantime::parse_duration)]
     pub connect_timeout: Duration,
-    /// How long an answer's head may take.
-    #[arg(long, env = "UPSTREAM_TIMEOUT", value_name = "UPSTREAM_TIMEOUT", default_value = "10s",
+    /// How long an answer's head may take. (After 9 s the server itself gives up, for every service alike.)
+    #[arg(long, env = "UPSTREAM_TIMEOUT", value_name = "UPSTREAM_TIMEOUT", default_value = "8s",
           value_parser = humantime::parse_duration)]
     pub upstream_timeout: Duration,
     /// How long one connection is used: an added pod has its share of the load after that.

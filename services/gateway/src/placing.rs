@@ -22,7 +22,7 @@ pub const ORDER_ID: HeaderName = HeaderName::from_static("order-id");
 
 /// Forwards an order with a key. The answer has the headers `Order-Id` and `Idempotency-Key`; a problem of the gateway's
 /// own has the id as its member `orderId`, too.
-pub async fn place(State(way): State<Way>, request: Request) -> Response {
+pub(crate) async fn place(State(way): State<Way>, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
     let body = match Limited::new(body, MAX_BODY).collect().await {
         Ok(body) => body.to_bytes(),

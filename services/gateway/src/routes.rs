@@ -36,7 +36,7 @@ pub struct Upstreams {
 
 /// A service behind the gateway, and what every way to it needs.
 #[derive(Clone)]
-pub struct Way {
+pub(crate) struct Way {
     name: &'static str,
     upstream: Upstream,
     stopping: CancellationToken,
@@ -86,7 +86,7 @@ impl Way {
     ///
     /// # Errors
     /// The gateway's own answer, when the service has given none.
-    pub async fn send(mut self, request: http::Request<Outgoing>) -> Result<Response, Problem> {
+    pub(crate) async fn send(mut self, request: http::Request<Outgoing>) -> Result<Response, Problem> {
         let (mut parts, body) = request.into_parts();
         if has_dot_segment(parts.uri.path()) {
             // Whoever resolved these would leave the routes above.
@@ -119,7 +119,9 @@ fn problem(upstream: &'static str, error: &ForwardError) -> Problem {
             "timeout",
             Problem::new(
                 S::GATEWAY_TIMEOUT,
-                format!("The {upstream} service has not answered within {limit:?}. What was asked for may have happened."),
+                format!(
+                    "The {upstream} service has not answered within {limit:?}. What was asked for may have happened."
+                ),
             ),
         ),
         ForwardError::Broken(_) => (

@@ -120,8 +120,7 @@ impl Upstream {
                 },
             }
         };
-        let mut response =
-            tokio::time::timeout(limit, answer).await.unwrap_or(Err(ForwardError::Timeout(limit)))?;
+        let mut response = tokio::time::timeout(limit, answer).await.unwrap_or(Err(ForwardError::Timeout(limit)))?;
         headers::remove_hop_by_hop(response.headers_mut());
         Ok(response)
     }

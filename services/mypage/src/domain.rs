@@ -9,25 +9,25 @@ use contract::{CookSnapshot, DeliverySnapshot, Event, Identifier, OrderRequest, 
 
 /// What is known of one order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Knowledge {
+pub(crate) struct Knowledge {
     /// The order.
-    pub order_id: Identifier,
+    pub(crate) order_id: Identifier,
     /// Whose it is; `None` while only a deferred cancellation is known, which does not say.
-    pub customer_id: Option<Identifier>,
+    pub(crate) customer_id: Option<Identifier>,
     /// The earliest time known of it, in whole microseconds (PostgreSQL's resolution): the lists' sequence.
-    pub first_seen: DateTime<Utc>,
+    pub(crate) first_seen: DateTime<Utc>,
     /// The newest snapshot from the order service.
-    pub order: Option<OrderSnapshot>,
+    pub(crate) order: Option<OrderSnapshot>,
     /// The newest snapshot from the kitchen.
-    pub cook: Option<CookSnapshot>,
+    pub(crate) cook: Option<CookSnapshot>,
     /// The newest snapshot from the courier.
-    pub delivery: Option<DeliverySnapshot>,
+    pub(crate) delivery: Option<DeliverySnapshot>,
     /// What the gateway took while the order service was away: of several requests for one order, the first.
-    pub request: Option<OrderRequest>,
+    pub(crate) request: Option<OrderRequest>,
     /// Whether the order service refused such a request.
-    pub rejected: bool,
+    pub(crate) rejected: bool,
     /// Whether the gateway took a cancellation while the order service was away.
-    pub cancel_requested: bool,
+    pub(crate) cancel_requested: bool,
 }
 
 impl Knowledge {
@@ -58,7 +58,7 @@ impl Knowledge {
 
     /// Everything known by both.
     #[must_use]
-    pub fn merge(self, other: Self) -> Self {
+    pub(crate) fn merge(self, other: Self) -> Self {
         Self {
             order_id: self.order_id,
             customer_id: self.customer_id.or(other.customer_id),
@@ -74,7 +74,7 @@ impl Knowledge {
 
     /// A number that grows with every change and depends on nothing but what is known: the same on every replica,
     /// and after a rebuild. It is the event stream's id.
-    pub fn version(&self) -> i64 {
+    pub(crate) fn version(&self) -> i64 {
         self.order.as_ref().map_or(0, |part| part.version)
             + self.cook.as_ref().map_or(0, |part| part.version)
             + self.delivery.as_ref().map_or(0, |part| part.version)
@@ -91,8 +91,7 @@ impl From<Event> for Knowledge {
             | Event::OrderCancelRequested(order)
             | Event::OrderCancelRefused(order)
             | Event::OrderCancelled(order) => {
-                let empty =
-                    Self::empty(order.order_id.clone(), Some(order.customer_id.clone()), order.created_at);
+                let empty = Self::empty(order.order_id.clone(), Some(order.customer_id.clone()), order.created_at);
                 Self { order: Some(order), ..empty }
             }
             Event::CookStockChecked(check) => Self::of_cook(check.cook),
@@ -116,7 +115,7 @@ impl From<Event> for Knowledge {
 
 /// The events of a batch as one piece of knowledge per order, sorted by order: every replica then locks rows in the
 /// same sequence, so that two batches cannot deadlock.
-pub fn fold(events: impl IntoIterator<Item = Event>) -> Vec<Knowledge> {
+pub(crate) fn fold(events: impl IntoIterator<Item = Event>) -> Vec<Knowledge> {
     let mut orders = std::collections::BTreeMap::<Identifier, Knowledge>::new();
     for knowledge in events.into_iter().map(Knowledge::from) {
         let id = knowledge.order_id.clone();
@@ -147,7 +146,10 @@ fn first(a: Option<OrderRequest>, b: Option<OrderRequest>) -> Option<OrderReques
 
 /// What requests for one order are sorted by: whole microseconds, as the store compares them, then their content, so
 /// that two of the same instant have a sequence too.
-pub fn request_rank(request: &OrderRequest) -> (i64, String) {
+pub(crate) fn request_rank(request: &OrderRequest) -> (i64, String) {
     // Serialising a struct of strings and numbers cannot fail; if it did, the times alone would decide.
     (request.requested_at.timestamp_micros(), serde_json::to_string(request).unwrap_or_default())
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

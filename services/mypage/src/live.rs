@@ -24,16 +24,16 @@ const PACE: Duration = Duration::from_millis(20);
 
 /// A state of an order, and the version that it has.
 #[derive(Debug, Clone)]
-pub struct State {
+pub(crate) struct State {
     /// [`Knowledge::version`].
-    pub version: i64,
+    pub(crate) version: i64,
     /// The view.
-    pub view: Arc<View>,
+    pub(crate) view: Arc<View>,
 }
 
 impl State {
     /// The state of what is known; `None` as for [`View::of`].
-    pub fn of(known: Knowledge) -> Option<Self> {
+    pub(crate) fn of(known: Knowledge) -> Option<Self> {
         let version = known.version();
         View::of(known).map(|view| Self { version, view: Arc::new(view) })
     }
@@ -41,7 +41,7 @@ impl State {
 
 /// The followed orders. Cheap to clone; all clones are the same.
 #[derive(Clone, Default)]
-pub struct Live {
+pub(crate) struct Live {
     shared: Arc<Shared>,
 }
 
@@ -59,7 +59,7 @@ impl Live {
 
     /// Follows an order from `state` on. The receiver's first value is that state, or a newer one. Dropping the
     /// receiver ends it.
-    pub fn follow(&self, state: State) -> watch::Receiver<State> {
+    pub(crate) fn follow(&self, state: State) -> watch::Receiver<State> {
         let mut followed = self.followed();
         let order = state.view.order_id.clone();
         let receiver = match followed.get(&order) {
@@ -85,13 +85,8 @@ impl Live {
     }
 
     /// Says that views may have changed: the followed ones are looked at right away.
-    pub fn wake(&self) {
+    pub(crate) fn wake(&self) {
         self.shared.wake.notify_one();
-    }
-
-    /// How many orders are followed.
-    pub fn len(&self) -> usize {
-        self.followed().len()
     }
 
     /// Forgets the orders that nobody follows any more; the rest, each with the version last seen.
@@ -109,9 +104,10 @@ impl Live {
     }
 
     /// Watches the followed orders for ever. With none, it sleeps until there is one.
-    pub async fn run(self, pool: PgPool) {
+    pub(crate) async fn run(self, pool: PgPool) {
         loop {
             let watched = self.watched();
+            metrics::gauge!("mypage_followed_orders").set(watched.len() as f64);
             if watched.is_empty() {
                 self.shared.wake.notified().await;
                 continue;

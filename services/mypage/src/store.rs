@@ -76,10 +76,8 @@ impl TryFrom<Row> for Knowledge {
         let customer = row.customer_id.map(Identifier::try_from).transpose();
         Ok(Self {
             order_id: row.order_id,
-            customer_id: customer.map_err(|error| sqlx::Error::ColumnDecode {
-                index: "customer_id".to_owned(),
-                source: error.into(),
-            })?,
+            customer_id: customer
+                .map_err(|error| sqlx::Error::ColumnDecode { index: "customer_id".to_owned(), source: error.into() })?,
             first_seen: row.first_seen,
             order: row.order_part.map(|part| part.0),
             cook: row.cook_part.map(|part| part.0),
@@ -95,7 +93,7 @@ impl TryFrom<Row> for Knowledge {
 ///
 /// # Errors
 /// Whatever the database says; nothing is written then.
-pub async fn merge(connection: &mut PgConnection, batch: &[Knowledge]) -> Result<u64, sqlx::Error> {
+pub(crate) async fn merge(connection: &mut PgConnection, batch: &[Knowledge]) -> Result<u64, sqlx::Error> {
     if batch.is_empty() {
         return Ok(0);
     }
@@ -129,7 +127,7 @@ pub async fn merge(connection: &mut PgConnection, batch: &[Knowledge]) -> Result
 ///
 /// # Errors
 /// Whatever the database says.
-pub async fn get(pool: &PgPool, order: &Identifier) -> Result<Option<Knowledge>, sqlx::Error> {
+pub(crate) async fn get(pool: &PgPool, order: &Identifier) -> Result<Option<Knowledge>, sqlx::Error> {
     const SQL: &str = select!("FROM views v WHERE v.order_id = $1");
     let row: Option<Row> = sqlx::query_as(SQL).bind(order.as_str()).fetch_optional(pool).await?;
     row.map(Knowledge::try_from).transpose()
@@ -137,18 +135,18 @@ pub async fn get(pool: &PgPool, order: &Identifier) -> Result<Option<Knowledge>,
 
 /// A place in a customer's list: the time and the id of the last order of the page before.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub(crate) struct Place {
     /// [`Knowledge::first_seen`].
-    pub seen: DateTime<Utc>,
+    pub(crate) seen: DateTime<Utc>,
     /// The order.
-    pub order_id: Identifier,
+    pub(crate) order_id: Identifier,
 }
 
 /// At most `limit` orders of a customer, newest first, after a place.
 ///
 /// # Errors
 /// Whatever the database says.
-pub async fn of_customer(
+pub(crate) async fn of_customer(
     pool: &PgPool,
     customer: &Identifier,
     after: Option<&Place>,
@@ -173,7 +171,7 @@ pub async fn of_customer(
 ///
 /// # Errors
 /// Whatever the database says.
-pub async fn changed(pool: &PgPool, seen: &[(Identifier, i64)]) -> Result<Vec<Knowledge>, sqlx::Error> {
+pub(crate) async fn changed(pool: &PgPool, seen: &[(Identifier, i64)]) -> Result<Vec<Knowledge>, sqlx::Error> {
     const SQL: &str = select!(
         "FROM unnest($1::text[], $2::bigint[]) AS seen (order_id, version)
          JOIN views v ON v.order_id = seen.order_id AND v.version <> seen.version"
@@ -182,3 +180,6 @@ pub async fn changed(pool: &PgPool, seen: &[(Identifier, i64)]) -> Result<Vec<Kn
     let rows: Vec<Row> = sqlx::query_as(SQL).bind(ids).bind(versions).fetch_all(pool).await?;
     rows.into_iter().map(Knowledge::try_from).collect()
 }
+
+#[cfg(test)]
+mod tests;

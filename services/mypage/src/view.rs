@@ -41,7 +41,7 @@ pub struct View {
 
 impl View {
     /// The view of what is known; `None` while it is not known whose order it is.
-    pub fn of(known: Knowledge) -> Option<Self> {
+    pub(crate) fn of(known: Knowledge) -> Option<Self> {
         let Knowledge { order_id, customer_id, first_seen, order, cook, delivery, request, rejected, cancel_requested } =
             known;
         let order_status = order.as_ref().map(|part| part.status);

@@ -8,7 +8,8 @@ const orders = document.getElementById("orders");
 const menusMore = document.getElementById("menus-more");
 const ordersMore = document.getElementById("orders-more");
 
-customer.value = localStorage.getItem("customer") ?? "";
+// A link may name the customer: /?customer=ann.
+customer.value = new URLSearchParams(location.search).get("customer") ?? localStorage.getItem("customer") ?? "";
 
 const query = (parameters) => new URLSearchParams(Object.entries(parameters).filter(([, value]) => value)).toString();
 

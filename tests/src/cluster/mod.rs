@@ -6,7 +6,7 @@ mod pods;
 mod table;
 mod throwaway;
 
-use std::fmt::Debug;
+use std::{fmt::Debug, time::Duration};
 
 use k8s_openapi::{ClusterResourceScope, NamespaceResourceScope};
 use kube::{
@@ -17,15 +17,18 @@ use kube::{
 use serde::de::DeserializeOwned;
 
 pub use audit::AuditLog;
-pub use platform::{Condition, Platform};
+pub use platform::{Condition, Platform, READY};
 pub use pods::{OPERATOR_NAMESPACE, OPERATOR_SELECTOR};
 pub use table::Table;
-pub use throwaway::Throwaway;
+pub use throwaway::{SECRET, THROWAWAY, Throwaway};
 
-use crate::servers;
+use crate::{servers, wait};
 
 /// The platform of `examples/quickstart.yaml`.
 pub const QUICKSTART: &str = "quickstart";
+
+/// How long what was deleted may take to go; a namespace waits for its pods.
+const GONE: Duration = Duration::from_secs(120);
 
 /// A cluster.
 #[derive(Clone)]
@@ -109,12 +112,32 @@ impl Cluster {
         let all: Api<DynamicObject> = Api::all_with(self.client.clone(), &platform_resource());
         let list = all.list(&ListParams::default()).await.expect("the API server answers");
         let found = list.items.into_iter().find(|platform| platform.name_any() == QUICKSTART);
-        let found = found.unwrap_or_else(|| panic!("no FoodPlatform {QUICKSTART}: is examples/quickstart.yaml applied?"));
+        let found =
+            found.unwrap_or_else(|| panic!("no FoodPlatform {QUICKSTART}: is examples/quickstart.yaml applied?"));
         Platform::new(self.clone(), found.namespace().unwrap_or_default(), QUICKSTART)
     }
 }
 
+/// Waits until the object `name` is gone.
+///
+/// # Panics
+/// When it stays.
+pub async fn until_gone<K>(api: &Api<K>, name: &str)
+where
+    K: Resource + Clone + Debug + DeserializeOwned,
+{
+    wait::until(&format!("{name} gone"), GONE, async || match api.get_opt(name).await {
+        Ok(None) => Ok(()),
+        Ok(Some(object)) => Err(format!("{:?}", object.meta())),
+        Err(error) => Err(error.to_string()),
+    })
+    .await;
+}
+
 /// The kind `FoodPlatform`, written out: the tests see what users see, not the operator's own types.
 pub fn platform_resource() -> ApiResource {
-    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("foodplatform.dev", "v1alpha1", "FoodPlatform"), "foodplatforms")
+    ApiResource::from_gvk_with_plural(
+        &GroupVersionKind::gvk("foodplatform.dev", "v1alpha1", "FoodPlatform"),
+        "foodplatforms",
+    )
 }

@@ -10,7 +10,7 @@ use kube::{
 use serde_json::{Value, json};
 
 use super::Cluster;
-use crate::{kafka::Kafka, process::Service, wait};
+use crate::{process::Service, wait};
 
 /// How long a platform may take to become what its spec says: images are there, pods start in seconds.
 pub const READY: Duration = Duration::from_secs(180);
@@ -129,14 +129,6 @@ impl Platform {
     pub fn prefix(&self, spec: &Value) -> String {
         let default = || format!("{}.{}.", self.namespace, self.name);
         spec["kafka"]["topicPrefix"].as_str().map_or_else(default, str::to_owned)
-    }
-
-    /// The Kafka cluster of its spec.
-    ///
-    /// # Panics
-    /// When the spec names none.
-    pub fn kafka(spec: &Value) -> Kafka {
-        Kafka::new(spec["kafka"]["bootstrapServers"].as_str().expect("spec.kafka.bootstrapServers"))
     }
 
     /// The partitions that the spec asks for, by topic.

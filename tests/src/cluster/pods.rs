@@ -49,7 +49,8 @@ impl Cluster {
     pub async fn directory_of(&self, namespace: &str, claim: &str) -> PathBuf {
         let found = self.namespaced::<PersistentVolumeClaim>(namespace).get(claim).await;
         let found = found.unwrap_or_else(|error| panic!("claim {claim}: {error}"));
-        let volume = found.spec.and_then(|spec| spec.volume_name).unwrap_or_else(|| panic!("claim {claim} is not bound"));
+        let volume =
+            found.spec.and_then(|spec| spec.volume_name).unwrap_or_else(|| panic!("claim {claim} is not bound"));
         let volume = self.cluster_wide::<PersistentVolume>().get(&volume).await.expect("the bound volume");
         let spec = volume.spec.expect("a volume has a spec");
         let path = spec.host_path.map(|host| host.path).or_else(|| spec.local.map(|local| local.path));

@@ -1,6 +1,5 @@
 //! What `kubectl get` prints: the API server itself makes the columns.
 
-use kube::client::Body;
 use serde_json::Value;
 
 use super::Cluster;
@@ -18,13 +17,11 @@ impl Cluster {
     /// # Panics
     /// When the API server does not answer with a table.
     pub async fn platform_table(&self) -> Table {
-        let request = kube::client::Request::get("/apis/foodplatform.dev/v1alpha1/foodplatforms")
+        let request = http::Request::get("/apis/foodplatform.dev/v1alpha1/foodplatforms")
             .header("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io")
-            .body(Body::empty())
+            .body(Vec::new())
             .expect("a request");
-        let response = self.client.send(request).await.expect("the API server answers");
-        let bytes = response.into_body().collect_bytes().await.expect("a whole answer");
-        Table::read(&serde_json::from_slice(&bytes).expect("JSON"))
+        Table::read(&self.client.request(request).await.expect("the API server answers"))
     }
 }
 
@@ -33,9 +30,9 @@ impl Table {
         assert_eq!(table["kind"], "Table", "{table}");
         let array = |value: &Value| value.as_array().cloned().unwrap_or_default();
         let text = |cell: &Value| cell.as_str().map_or_else(|| cell.to_string(), str::to_owned);
-        let rows = array(&table["rows"]).into_iter().map(|row| {
-            (text(&row["object"]["metadata"]["name"]), array(&row["cells"]).iter().map(text).collect())
-        });
+        let rows = array(&table["rows"])
+            .into_iter()
+            .map(|row| (text(&row["object"]["metadata"]["name"]), array(&row["cells"]).iter().map(text).collect()));
         Self {
             columns: array(&table["columnDefinitions"]).iter().map(|column| text(&column["name"])).collect(),
             rows: rows.collect(),

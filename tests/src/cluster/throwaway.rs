@@ -1,26 +1,19 @@
 //! A platform for one test, in a namespace of its own, for what would disturb others.
 
-use std::time::Duration;
-
 use k8s_openapi::{
     ByteString,
     api::core::v1::{Namespace, Secret},
 };
-use kube::{
-    api::{DeleteParams, ObjectMeta, PostParams},
-};
+use kube::api::{DeleteParams, ObjectMeta, PostParams};
 use serde_json::{Value, json};
 
-use super::{Cluster, Platform};
-use crate::{api::fresh, database::Database, process::Service, wait};
+use super::{Cluster, Platform, until_gone};
+use crate::{api::fresh, database::Database, kafka::Kafka, process::Service, servers};
 
 /// The name of the platform, in its own namespace.
 pub const THROWAWAY: &str = "throwaway";
 /// The Secret with the database's URL.
-pub const SECRET: &str = "database";
-
-/// How long a namespace may take to go.
-const GONE: Duration = Duration::from_secs(120);
+pub const SECRET: &str = "throwaway-database-url";
 
 /// A namespace for a platform. Both go with this value, and so do the topics and schemas.
 pub struct Throwaway {
@@ -95,59 +88,48 @@ impl Throwaway {
 
     /// Deletes the platform, and waits until the object is gone.
     pub async fn delete(&self) {
-        let Platform { name, .. } = &self.platform;
-        let api = self.platform.api();
-        match api.delete(name, &DeleteParams::default()).await {
-            Ok(_) => {}
-            Err(error) if is_not_found(&error) => return,
-            Err(error) => panic!("deleting FoodPlatform {name}: {error}"),
-        }
-        wait::until(&format!("FoodPlatform {name} gone"), GONE, async || match api.get_opt(name).await {
-            Ok(None) => Ok(()),
-            Ok(Some(object)) => Err(format!("{:?}", object.metadata)),
-            Err(error) => Err(error.to_string()),
-        })
-        .await;
+        delete(&self.platform).await;
     }
+}
 
-    /// Takes everything away: pods before topics and schemas, so that nobody misses them or makes them anew.
-    async fn clean(&self) {
-        self.delete().await;
-        let Platform { cluster, namespace, .. } = &self.platform;
-        let namespaces = cluster.cluster_wide::<Namespace>();
-        namespaces.delete(namespace, &DeleteParams::default()).await.expect("deleting our namespace");
-        wait::until(&format!("namespace {namespace} gone"), GONE, async || match namespaces.get_opt(namespace).await {
-            Ok(None) => Ok(()),
-            Ok(Some(object)) => Err(format!("{:?}", object.status)),
-            Err(error) => Err(error.to_string()),
-        })
-        .await;
-        let prefix = self.platform.prefix(&self.spec);
-        let groups: Vec<_> = Service::ALL.iter().map(|service| format!("{prefix}{service}")).collect();
-        let kafka = Platform::kafka(&self.spec).delete(&prefix, &groups).await;
-        let url = String::from_utf8_lossy(&self.database_url.0).into_owned();
-        let schema = |service: &Service| format!("{namespace}__{THROWAWAY}__{service}").replace('-', "_");
-        let schemas: Vec<_> = Service::ALL.iter().map(schema).collect();
-        let database = Database::new(url).drop_schemas(&schemas).await;
-        for error in [kafka.err(), database.err()].into_iter().flatten() {
-            eprintln!("cleaning up {namespace}: {error}");
-        }
+/// Deletes the platform, if it is there, and waits until it is gone.
+async fn delete(platform: &Platform) {
+    let api = platform.api();
+    match api.delete(&platform.name, &DeleteParams::default()).await {
+        Ok(_) => until_gone(&api, &platform.name).await,
+        Err(error) if is_not_found(&error) => {}
+        Err(error) => panic!("deleting FoodPlatform {}: {error}", platform.name),
+    }
+}
+
+/// Takes everything away: pods before topics and schemas, so that nobody misses them or makes them anew.
+async fn clean(platform: &Platform, spec: &Value) {
+    delete(platform).await;
+    let namespace = &platform.namespace;
+    let namespaces = platform.cluster.cluster_wide::<Namespace>();
+    namespaces.delete(namespace, &DeleteParams::default()).await.expect("deleting our namespace");
+    until_gone(&namespaces, namespace).await;
+    let prefix = platform.prefix(spec);
+    let groups: Vec<_> = Service::ALL.iter().map(|service| format!("{prefix}{service}")).collect();
+    let kafka = Kafka::new(servers::kafka()).delete(&prefix, &groups).await;
+    let schema = |service: &Service| format!("{namespace}__{}__{service}", platform.name).replace('-', "_");
+    let schemas: Vec<_> = Service::ALL.iter().map(schema).collect();
+    let database = Database::new(servers::database_url()).drop_schemas(&schemas).await;
+    for error in [kafka.err(), database.err()].into_iter().flatten() {
+        eprintln!("cleaning up {namespace}: {error}");
     }
 }
 
 impl Drop for Throwaway {
     fn drop(&mut self) {
-        // As in `platform::Platform`: dropping is not async.
+        // As in `crate::platform`: dropping is not async.
         std::thread::scope(|scope| {
             let cleaner = scope.spawn(|| {
                 let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
                 runtime.expect("a runtime").block_on(async {
-                    // A connection belongs to the runtime that made it.
-                    let cluster = Cluster::connect().await;
-                    let platform = Platform { cluster, ..self.platform.clone() };
-                    let spec = std::mem::take(&mut self.spec);
-                    let copy = std::mem::ManuallyDrop::new(Self { platform, spec, database_url: self.database_url.clone() });
-                    copy.clean().await;
+                    // A connection belongs to the runtime that made it: this one needs its own.
+                    let platform = Platform { cluster: Cluster::connect().await, ..self.platform.clone() };
+                    clean(&platform, &self.spec).await;
                 });
             });
             if cleaner.join().is_err() {

@@ -1,1 +1,14 @@
-//! x
+//! The five services together, as processes, on a real Kafka and a real PostgreSQL: what customers, kitchens and
+//! couriers are promised. Every test has a platform of its own; see `tests::platform`.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+
+mod cancellation;
+mod events;
+mod gateway;
+mod lifecycle;
+mod logs;
+mod manual;
+mod orders;
+mod problems;
+mod replicas;
+mod stock;

@@ -6,6 +6,7 @@ mod migrate;
 use std::{str::FromStr, sync::Arc, time::Duration};
 
 use anyhow::Context;
+use chrono::{DateTime, SubsecRound, Utc};
 use sqlx::{
     Connection, PgPool,
     migrate::Migrator,
@@ -31,6 +32,11 @@ pub struct Database {
     pool: PgPool,
     migrations: &'static Migrator,
     relay: Arc<Notify>,
+}
+
+/// The time, in microseconds, as PostgreSQL keeps it: what is said of a row when it is written is what is read later.
+pub fn now() -> DateTime<Utc> {
+    Utc::now().trunc_subsecs(6)
 }
 
 impl Database {
@@ -112,5 +118,8 @@ pub(crate) fn options(service: &str, settings: &DatabaseSettings) -> anyhow::Res
 
 /// The schema's name, which needs no quotes.
 pub(crate) fn schema(settings: &DatabaseSettings) -> anyhow::Result<&str> {
-    settings.database_schema.as_deref().context("DATABASE_SCHEMA is not set: expected the name of this service's schema")
+    settings
+        .database_schema
+        .as_deref()
+        .context("DATABASE_SCHEMA is not set: expected the name of this service's schema")
 }

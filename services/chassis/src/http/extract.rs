@@ -49,6 +49,10 @@ fn is_json(content_type: &str) -> bool {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        // serde would take an array for an object's fields in their order.
+        return Err(Problem::invalid("body", "must be a JSON object"));
+    }
     let mut reader = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
@@ -140,7 +144,9 @@ impl IdempotencyKey {
         });
         match key {
             Some(key) => Ok(Some(Self(key.to_owned()))),
-            None => Err(Problem::bad_parameter(Self::NAME, "must be sent once, with 1 to 255 visible ASCII characters")),
+            None => {
+                Err(Problem::bad_parameter(Self::NAME, "must be sent once, with 1 to 255 visible ASCII characters"))
+            }
         }
     }
 }

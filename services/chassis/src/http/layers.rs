@@ -23,7 +23,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(9);
 const REQUEST_ID: &str = "x-request-id";
 
 /// The upper bounds, in seconds, of the histogram `http_request_duration_seconds`.
-pub(crate) const REQUEST_BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+pub(crate) const REQUEST_BUCKETS: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// `routes` with limits, errors for what no route answers, traces and metrics.
 pub(crate) fn wrap(routes: Router) -> Router {
@@ -50,7 +51,13 @@ async fn observe(mut request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("none".to_owned(), |path| path.as_str().to_owned());
     let trace = TraceContext::of_request(request.headers());
     let request_id = request_id(&mut request);
-    let span = info_span!("request", method, route, request_id = request_id.to_str().unwrap_or_default(), trace_id = trace.trace_id());
+    let span = info_span!(
+        "request",
+        method,
+        route,
+        request_id = request_id.to_str().unwrap_or_default(),
+        trace_id = trace.trace_id()
+    );
 
     let answer = trace.scope(tokio::time::timeout(REQUEST_TIMEOUT, next.run(request))).instrument(span.clone()).await;
     let mut response = answer.unwrap_or_else(|_| {
@@ -72,9 +79,10 @@ async fn observe(mut request: Request, next: Next) -> Response {
 
 /// The caller's id of the request, when it is fit to be logged, else a new one. The request then carries it.
 fn request_id(request: &mut Request) -> HeaderValue {
-    let given = request.headers().get(REQUEST_ID).filter(|value| {
-        (1..=128).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic)
-    });
+    let given = request
+        .headers()
+        .get(REQUEST_ID)
+        .filter(|value| (1..=128).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic));
     let id = given.cloned().unwrap_or_else(|| {
         // Hexadecimal digits and hyphens are a valid value.
         HeaderValue::try_from(Uuid::new_v4().to_string()).unwrap_or(HeaderValue::from_static("none"))

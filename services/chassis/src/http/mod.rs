@@ -3,10 +3,12 @@
 
 mod extract;
 mod layers;
+mod page;
 mod problem;
 
 pub use extract::{IdempotencyKey, Json, Path, Query};
 pub(crate) use layers::{REQUEST_BUCKETS, wrap};
+pub use page::{Limit, Page};
 pub use problem::{FieldError, Problem};
 
 /// What a handler answers.

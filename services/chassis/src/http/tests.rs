@@ -25,7 +25,14 @@ fn app() -> Router {
             .route("/orders", get(|Query(filter): Query<Filter>| async move { Json(json!(filter.limit)) }))
             .route("/orders/{orderId}", get(|Path(id): Path<Identifier>| async move { id.to_string() }))
             .route("/restock", post(|key: IdempotencyKey| async move { key.0 }))
-            .route("/panic", get(|| async { if true { panic!("oh") } })),
+            .route(
+                "/panic",
+                get(|| async {
+                    if true {
+                        panic!("oh")
+                    }
+                }),
+            ),
     )
 }
 
@@ -63,7 +70,8 @@ async fn wrong_bodies_are_refused_with_the_field_at_fault() {
         ("[]".to_owned(), 422, json!("body")),
         ("{".to_owned(), 400, Value::Null),
         (format!("{whole} x"), 400, Value::Null),
-        ("[".repeat(10_000), 400, Value::Null),
+        (r#"["ann", "r", "m", 1]"#.to_owned(), 422, json!("body")),
+        ("{\"a\":".repeat(10_000), 400, Value::Null),
         (with("note", json!("x".repeat(MAX_BODY))), 413, Value::Null),
     ];
     for (body, status, field) in table {

@@ -28,6 +28,7 @@ struct Row {
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
     version: i64,
+    traceparent: Option<String>,
 }
 
 /// The reason of a cancelled cook; there is none for others.
@@ -61,17 +62,19 @@ impl From<Row> for CookSnapshot {
 
 /// A cook that is not in the table yet.
 #[derive(Debug)]
-pub struct Birth {
+pub(crate) struct Birth {
     /// The cook.
-    pub cook: CookSnapshot,
+    pub(crate) cook: CookSnapshot,
     /// What is left of its menu item, when it takes stock.
-    pub left: Option<i64>,
+    pub(crate) left: Option<i64>,
     /// When it is ready by itself.
-    pub due_at: Option<DateTime<Utc>>,
+    pub(crate) due_at: Option<DateTime<Utc>>,
+    /// The trace that it belongs to.
+    pub(crate) traceparent: Option<String>,
 }
 
 /// Those of `order_ids` that have a cook already.
-pub async fn known(db: &mut PgConnection, order_ids: &[&str]) -> sqlx::Result<HashSet<String>> {
+pub(crate) async fn known(db: &mut PgConnection, order_ids: &[&str]) -> sqlx::Result<HashSet<String>> {
     let rows = sqlx::query_scalar("SELECT order_id FROM cooks WHERE order_id = ANY($1)");
     Ok(rows.bind(order_ids).fetch_all(db).await?.into_iter().collect())
 }
@@ -81,21 +84,21 @@ pub async fn known(db: &mut PgConnection, order_ids: &[&str]) -> sqlx::Result<Ha
 ///
 /// # Errors
 /// Also when one of the orders has a cook already.
-pub async fn insert(db: &mut PgConnection, births: &[Birth], now: DateTime<Utc>) -> sqlx::Result<()> {
+pub(crate) async fn insert(db: &mut PgConnection, births: &[Birth], now: DateTime<Utc>) -> sqlx::Result<()> {
     let sql = "WITH birth AS (
                    SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[],
-                                        $7::text[], $8::text[], $9::timestamptz[], $10::bigint[]) WITH ORDINALITY
+                                        $7::text[], $8::text[], $9::timestamptz[], $10::text[], $11::bigint[]) WITH ORDINALITY
                    AS birth (order_id, cook_id, customer_id, restaurant_id, menu_id, quantity,
-                             status, reason, due_at, on_hand, place)
+                             status, reason, due_at, traceparent, on_hand, place)
                ), cook AS (
                    INSERT INTO cooks (order_id, cook_id, customer_id, restaurant_id, menu_id, quantity,
-                                      status, reason, due_at, created_at, updated_at, version)
+                                      status, reason, due_at, traceparent, created_at, updated_at, version)
                    SELECT order_id, cook_id, customer_id, restaurant_id, menu_id, quantity,
-                          status, reason, due_at, $11, $11, 1
+                          status, reason, due_at, traceparent, $12, $12, 1
                    FROM birth ORDER BY order_id
                ), movement AS (
                    INSERT INTO movements (menu_id, kind, reference, quantity, on_hand, at)
-                   SELECT menu_id, 'RESERVE', order_id, -quantity, on_hand, $11
+                   SELECT menu_id, 'RESERVE', order_id, -quantity, on_hand, $12
                    FROM birth WHERE status = 'STARTED' ORDER BY place
                )
                UPDATE menus SET on_hand = menus.on_hand - taken.quantity
@@ -116,6 +119,7 @@ pub async fn insert(db: &mut PgConnection, births: &[Birth], now: DateTime<Utc>)
         .bind(column(births, |b| b.cook.status.as_str()))
         .bind(column(births, |b| b.cook.reason.map(CookReason::as_str)))
         .bind(column(births, |b| b.due_at))
+        .bind(column(births, |b| b.traceparent.as_deref()))
         .bind(column(births, |b| b.left))
         .bind(now)
         .execute(db)
@@ -124,7 +128,7 @@ pub async fn insert(db: &mut PgConnection, births: &[Birth], now: DateTime<Utc>)
 }
 
 /// Locks an order's cook until the transaction ends. The transaction has locked its menu item, if it needs to.
-pub async fn lock(db: &mut PgConnection, order_id: &Identifier) -> sqlx::Result<Option<CookSnapshot>> {
+pub(crate) async fn lock(db: &mut PgConnection, order_id: &Identifier) -> sqlx::Result<Option<CookSnapshot>> {
     let row = sqlx::query_as::<_, Row>("SELECT * FROM cooks WHERE order_id = $1 FOR NO KEY UPDATE");
     Ok(row.bind(order_id.as_str()).fetch_optional(db).await?.map(Into::into))
 }
@@ -133,7 +137,7 @@ pub async fn lock(db: &mut PgConnection, order_id: &Identifier) -> sqlx::Result<
 ///
 /// # Errors
 /// Also when the row is not of the version before.
-pub async fn save(db: &mut PgConnection, cook: &CookSnapshot) -> sqlx::Result<()> {
+pub(crate) async fn save(db: &mut PgConnection, cook: &CookSnapshot) -> sqlx::Result<()> {
     let sql = "UPDATE cooks SET status = $2, reason = $3, updated_at = $4, version = $5
                WHERE order_id = $1 AND version = $5 - 1";
     let done = sqlx::query(sql)
@@ -147,9 +151,13 @@ pub async fn save(db: &mut PgConnection, cook: &CookSnapshot) -> sqlx::Result<()
     if done.rows_affected() == 1 { Ok(()) } else { Err(sqlx::Error::RowNotFound) }
 }
 
-/// Completes at most `limit` cooks that are due, the longest due first, and gives them as they are then. Cooks that
-/// another transaction is changing are left for later.
-pub async fn complete_due(db: &mut PgConnection, now: DateTime<Utc>, limit: i64) -> sqlx::Result<Vec<CookSnapshot>> {
+/// Completes at most `limit` cooks that are due, the longest due first, and gives them as they are then, each
+/// with its trace. Cooks that another transaction is changing are left for later.
+pub(crate) async fn complete_due(
+    db: &mut PgConnection,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> sqlx::Result<Vec<(CookSnapshot, Option<String>)>> {
     let sql = "UPDATE cooks SET status = 'COMPLETED', updated_at = $1, version = version + 1
                WHERE order_id IN (
                    SELECT order_id FROM cooks WHERE status = 'STARTED' AND due_at <= $1
@@ -157,22 +165,26 @@ pub async fn complete_due(db: &mut PgConnection, now: DateTime<Utc>, limit: i64)
                )
                RETURNING *";
     let rows = sqlx::query_as::<_, Row>(sql).bind(now).bind(limit).fetch_all(db).await?;
-    Ok(rows.into_iter().map(Into::into).collect())
+    let with_trace = |mut row: Row| {
+        let traceparent = row.traceparent.take();
+        (row.into(), traceparent)
+    };
+    Ok(rows.into_iter().map(with_trace).collect())
 }
 
 /// When the next cook is due.
-pub async fn next_due(db: impl PgExecutor<'_>) -> sqlx::Result<Option<DateTime<Utc>>> {
+pub(crate) async fn next_due(db: impl PgExecutor<'_>) -> sqlx::Result<Option<DateTime<Utc>>> {
     sqlx::query_scalar("SELECT min(due_at) FROM cooks WHERE status = 'STARTED'").fetch_one(db).await
 }
 
 /// The cook `cook_id`, if there is one.
-pub async fn get(db: impl PgExecutor<'_>, cook_id: &Identifier) -> sqlx::Result<Option<CookSnapshot>> {
+pub(crate) async fn get(db: impl PgExecutor<'_>, cook_id: &Identifier) -> sqlx::Result<Option<CookSnapshot>> {
     let row = sqlx::query_as::<_, Row>("SELECT * FROM cooks WHERE cook_id = $1");
     Ok(row.bind(cook_id.as_str()).fetch_optional(db).await?.map(Into::into))
 }
 
 /// At most `limit` cooks, newest first, those older than the cook `before`, only those in `status` if it is given.
-pub async fn list(
+pub(crate) async fn list(
     db: impl PgExecutor<'_>,
     status: Option<CookStatus>,
     before: Option<&str>,

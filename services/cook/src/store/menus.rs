@@ -10,23 +10,23 @@ use crate::domain::{Shelf, Shelves};
 /// A menu item.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct MenuItem {
+pub(crate) struct MenuItem {
     /// Its id.
     #[sqlx(try_from = "String")]
-    pub menu_id: Identifier,
+    pub(crate) menu_id: Identifier,
     /// The restaurant that cooks it.
     #[sqlx(try_from = "String")]
-    pub restaurant_id: Identifier,
+    pub(crate) restaurant_id: Identifier,
     /// What people call it.
     #[sqlx(try_from = "String")]
-    pub name: FreeText,
+    pub(crate) name: FreeText,
     /// Portions that no cook has reserved.
-    pub on_hand: i64,
+    pub(crate) on_hand: i64,
 }
 
 /// Why stock changed; together with the item and a reference, it names the change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// New portions; the reference is the caller's idempotency key.
     Restock,
     /// Portions of a cook that was cancelled; the reference is the order.
@@ -46,26 +46,26 @@ impl Kind {
 /// One change of one item's stock.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Movement {
+pub(crate) struct Movement {
     /// The item.
-    pub menu_id: String,
+    pub(crate) menu_id: String,
     /// `RESTOCK`, `RESERVE` or `RESTORE`.
-    pub kind: String,
+    pub(crate) kind: String,
     /// The idempotency key of a restock, the order of the others.
-    pub reference: String,
+    pub(crate) reference: String,
     /// What it added; negative for what it took.
-    pub quantity: i64,
+    pub(crate) quantity: i64,
     /// What was on hand right after.
-    pub on_hand: i64,
+    pub(crate) on_hand: i64,
     /// When it happened.
-    pub at: DateTime<Utc>,
+    pub(crate) at: DateTime<Utc>,
     /// Its place in the ledger: grows from one movement of an item to its next.
     #[serde(skip)]
-    pub seq: i64,
+    pub(crate) seq: i64,
 }
 
 /// The item `menu_id`, if there is one.
-pub async fn get(db: impl PgExecutor<'_>, menu_id: &Identifier) -> sqlx::Result<Option<MenuItem>> {
+pub(crate) async fn get(db: impl PgExecutor<'_>, menu_id: &Identifier) -> sqlx::Result<Option<MenuItem>> {
     sqlx::query_as("SELECT menu_id, restaurant_id, name, on_hand FROM menus WHERE menu_id = $1")
         .bind(menu_id.as_str())
         .fetch_optional(db)
@@ -73,7 +73,7 @@ pub async fn get(db: impl PgExecutor<'_>, menu_id: &Identifier) -> sqlx::Result<
 }
 
 /// At most `limit` items by id, those after `after`.
-pub async fn list(db: impl PgExecutor<'_>, after: Option<&str>, limit: i64) -> sqlx::Result<Vec<MenuItem>> {
+pub(crate) async fn list(db: impl PgExecutor<'_>, after: Option<&str>, limit: i64) -> sqlx::Result<Vec<MenuItem>> {
     sqlx::query_as(
         "SELECT menu_id, restaurant_id, name, on_hand FROM menus WHERE menu_id > $1 ORDER BY menu_id LIMIT $2",
     )
@@ -84,7 +84,7 @@ pub async fn list(db: impl PgExecutor<'_>, after: Option<&str>, limit: i64) -> s
 }
 
 /// Creates or renames an item; stock is never touched, and a new item has none. Says whether it is new.
-pub async fn put(
+pub(crate) async fn put(
     db: impl PgExecutor<'_>,
     menu_id: &Identifier,
     restaurant_id: &Identifier,
@@ -104,7 +104,7 @@ pub async fn put(
 }
 
 /// Locks the items `menu_ids` until the transaction ends, and gives those that exist.
-pub async fn lock(db: &mut PgConnection, menu_ids: &[&str]) -> sqlx::Result<Shelves> {
+pub(crate) async fn lock(db: &mut PgConnection, menu_ids: &[&str]) -> sqlx::Result<Shelves> {
     // Always in the same sequence: two batches that share items must not wait for each other.
     let sql = "SELECT menu_id, restaurant_id, on_hand FROM menus WHERE menu_id = ANY($1)
                ORDER BY menu_id FOR NO KEY UPDATE";
@@ -126,7 +126,7 @@ struct ShelfRow {
 ///
 /// # Errors
 /// Also when there is no such item, or the same movement is in the ledger already.
-pub async fn add(
+pub(crate) async fn add(
     db: &mut PgConnection,
     menu_id: &Identifier,
     kind: Kind,
@@ -151,14 +151,14 @@ pub async fn add(
 }
 
 /// The restock of an item that was made with the idempotency key `key`.
-pub async fn restock(db: &mut PgConnection, menu_id: &Identifier, key: &str) -> sqlx::Result<Option<Movement>> {
+pub(crate) async fn restock(db: &mut PgConnection, menu_id: &Identifier, key: &str) -> sqlx::Result<Option<Movement>> {
     let sql = "SELECT menu_id, kind, reference, quantity, on_hand, at, seq FROM movements
                WHERE menu_id = $1 AND kind = $2 AND reference = $3";
     sqlx::query_as(sql).bind(menu_id.as_str()).bind(Kind::Restock.as_str()).bind(key).fetch_optional(db).await
 }
 
 /// At most `limit` movements of an item, newest first, those before the place `before`.
-pub async fn movements(
+pub(crate) async fn movements(
     db: impl PgExecutor<'_>,
     menu_id: &Identifier,
     before: Option<i64>,

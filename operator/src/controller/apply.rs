@@ -1,0 +1,261 @@
+//! Fourth step: brings live children to what was built, by server-side apply and only where they differ.
+
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::{Arc, Mutex},
+};
+
+use kube::{
+    ResourceExt as _,
+    api::{DynamicObject, Patch, PatchParams},
+};
+use serde_json::{Value, json};
+use tracing::{info, warn};
+
+use super::{
+    context::{Context, lock, request},
+    diff,
+    error::{Error, Step},
+    obstacle::{Obstacle, Reason},
+};
+use crate::{
+    build::{ApplyMode, Child, FIELD_MANAGER, Platform, labels, pvc},
+    metrics,
+};
+
+/// The field manager that holds a Deployment's `replicas` while it passes from us to an autoscaler.
+pub(super) const SCALE_MANAGER: &str = "foodplatform-operator-scale";
+
+/// What became of a child.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Change {
+    /// It was as built.
+    None,
+    /// It was not there.
+    Created,
+    /// It was there, and different.
+    Updated,
+}
+
+/// A child that could not be applied.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Something is in the way.
+    Obstacle(Obstacle),
+    /// An object of that name is on its way out; its going wakes the platform up.
+    Leaving(String),
+    /// The API server could not be asked, or refused.
+    Error(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// What was applied last, by the platform's uid and the child's key: hashes of what was built and of what the API server
+/// made of it. Where it keeps a field in another form than built, comparing alone would apply for ever.
+#[derive(Default)]
+pub(super) struct Applied(Mutex<HashMap<String, HashMap<String, (u64, u64)>>>);
+
+impl Applied {
+    /// Forgets all platforms but those that `is_there` knows.
+    pub(super) fn retain(&self, is_there: impl Fn(&str) -> bool) {
+        lock(&self.0).retain(|uid, _| is_there(uid));
+    }
+
+    fn is(&self, uid: &str, key: &str, pair: (u64, u64)) -> bool {
+        lock(&self.0).get(uid).and_then(|children| children.get(key)) == Some(&pair)
+    }
+
+    fn insert(&self, uid: &str, key: String, pair: (u64, u64)) {
+        lock(&self.0).entry(uid.to_owned()).or_default().insert(key, pair);
+    }
+}
+
+/// Applies one child. `note` takes what can't be had and stays as it is, in a sentence.
+///
+/// # Errors
+/// See [`Failure`].
+pub(super) async fn apply(
+    context: &Context,
+    platform: &Platform,
+    child: &Child,
+    note: &mut Vec<String>,
+) -> Result<Change, Failure> {
+    let (kind, name) = (child.kind().to_owned(), child.name());
+    let namespace = &platform.namespace;
+    let live = match context.live.child(&kind, namespace, &name) {
+        Some(live) => Some(live),
+        // It may be there without our label, or not have come by the watch yet.
+        None => find(context, platform, child).await?.map(Arc::new),
+    };
+    let Some(live) = live else {
+        let created = write(context, platform, child, None).await?;
+        remember(context, platform, child, &created);
+        return Ok(Change::Created);
+    };
+    admit(platform, &kind, &live)?;
+    if child.mode == ApplyMode::CreateOnce {
+        return Ok(Change::None);
+    }
+    let mut child = child.clone();
+    note.extend(pvc::keep_larger_size(&mut child, &live));
+    let (built, current) = (to_value(&child.object), to_value(&live));
+    let Some(difference) = diff::difference(&built, &current, FIELD_MANAGER) else {
+        return Ok(Change::None);
+    };
+    if context.applied.is(&platform.uid, &key(&child), (hash(&built), hash_of_live(&current))) {
+        return Ok(Change::None);
+    }
+    info!(kind, name, ?difference, "applying");
+    hand_over_replicas(context, platform, &child, &built, &current).await?;
+    // A hand-over has made a newer version of it.
+    let version = (!hands_over(&child, &built, &current)).then(|| live.resource_version()).flatten();
+    let written = write(context, platform, &child, version).await?;
+    remember(context, platform, &child, &written);
+    if let Some(difference) = diff::difference(&built, &to_value(&written), FIELD_MANAGER) {
+        warn!(kind, name, ?difference, "the API server keeps a field in another form than built");
+    }
+    Ok(Change::Updated)
+}
+
+/// Whether we may write over a live object.
+fn admit(platform: &Platform, kind: &str, live: &DynamicObject) -> Result<(), Failure> {
+    let (namespace, name) = (&platform.namespace, live.name_any());
+    if live.metadata.deletion_timestamp.is_some() {
+        return Err(Failure::Leaving(format!("{kind} {namespace}/{name} is being deleted")));
+    }
+    let owner = live.owner_references().iter().find(|owner| owner.controller == Some(true));
+    let taken_by = match owner {
+        Some(owner) if owner.uid == platform.uid => return Ok(()),
+        Some(owner) if owner.kind == "FoodPlatform" && owner.name == platform.name => {
+            // The platform of the same name before this one; the garbage collector is on its way.
+            return Err(Failure::Leaving(format!("{kind} {namespace}/{name} of the former platform is being deleted")));
+        }
+        Some(owner) => format!("{} {}", owner.kind, owner.name),
+        // A claim that outlived its platform, or a child whose reference somebody took away.
+        None if is_labelled(platform, live) => return Ok(()),
+        None => "somebody else".to_owned(),
+    };
+    Err(Failure::Obstacle(Obstacle::new(
+        Reason::NameConflict,
+        format!(
+            "{kind} {namespace}/{name} belongs to {taken_by} and is left alone: remove or rename it, or give the platform \
+             another name"
+        ),
+    )))
+}
+
+fn is_labelled(platform: &Platform, live: &DynamicObject) -> bool {
+    let is = |key: &str, value: &str| live.labels().get(key).is_some_and(|found| found == value);
+    is(labels::MANAGED_BY, labels::MANAGER) && is(labels::INSTANCE, &platform.name)
+}
+
+async fn find(context: &Context, platform: &Platform, child: &Child) -> Result<Option<DynamicObject>, Failure> {
+    let name = child.name();
+    let api = context.dynamic_api(&platform.namespace, &child.resource);
+    Ok(request(Step::Apply, || what("reading", platform, child), api.get_opt(&name)).await?)
+}
+
+/// Whether an autoscaler is about to take over `replicas` from us.
+fn hands_over(child: &Child, built: &Value, live: &Value) -> bool {
+    child.kind() == "Deployment"
+        && built.pointer("/spec/replicas").is_none()
+        && live.pointer("/spec/replicas").is_some()
+        && diff::owns(live, FIELD_MANAGER, &["spec", "replicas"])
+        && !diff::owns(live, SCALE_MANAGER, &["spec", "replicas"])
+}
+
+/// Gives the live number of replicas to a second field manager. Dropping our own field alone would set it to 1.
+async fn hand_over_replicas(
+    context: &Context,
+    platform: &Platform,
+    child: &Child,
+    built: &Value,
+    live: &Value,
+) -> Result<(), Error> {
+    if !hands_over(child, built, live) {
+        return Ok(());
+    }
+    let name = child.name();
+    let patch = json!({
+        "apiVersion": child.resource.api_version,
+        "kind": child.resource.kind,
+        "metadata": { "name": name, "resourceVersion": live.pointer("/metadata/resourceVersion") },
+        "spec": { "replicas": live.pointer("/spec/replicas") },
+    });
+    let api = context.dynamic_api(&platform.namespace, &child.resource);
+    let parameters = PatchParams::apply(SCALE_MANAGER).force();
+    let what = || what("handing over the replicas of", platform, child);
+    request(Step::Apply, what, api.patch(&name, &parameters, &Patch::Apply(&patch))).await?;
+    metrics::written(child.kind(), "apply");
+    Ok(())
+}
+
+/// Writes the child and waits until the watch has shown it. With a version only if it is still the live one.
+async fn write(
+    context: &Context,
+    platform: &Platform,
+    child: &Child,
+    version: Option<String>,
+) -> Result<DynamicObject, Error> {
+    let name = child.name();
+    let mut object = child.object.clone();
+    object.metadata.resource_version = version;
+    let api = context.dynamic_api(&platform.namespace, &child.resource);
+    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    let what = || what("applying", platform, child);
+    let written = request(Step::Apply, what, api.patch(&name, &parameters, &Patch::Apply(&object))).await?;
+    metrics::written(child.kind(), "apply");
+    context.live.catch_up(child.kind(), &written).await;
+    Ok(written)
+}
+
+fn remember(context: &Context, platform: &Platform, child: &Child, written: &DynamicObject) {
+    let pair = (hash(&to_value(&child.object)), hash_of_live(&to_value(written)));
+    context.applied.insert(&platform.uid, key(child), pair);
+}
+
+fn what(doing: &str, platform: &Platform, child: &Child) -> String {
+    format!("{doing} {} {}/{}", child.kind(), platform.namespace, child.name())
+}
+
+fn key(child: &Child) -> String {
+    format!("{}/{}", child.kind(), child.name())
+}
+
+fn to_value(object: &DynamicObject) -> Value {
+    // An object that came from JSON goes back to it; if not, it differs from everything and is refused when applied.
+    serde_json::to_value(object).unwrap_or_default()
+}
+
+/// A hash of what people and we say in an object: without its status and its bookkeeping.
+fn hash_of_live(live: &Value) -> u64 {
+    let mut live = live.clone();
+    if let Some(object) = live.as_object_mut() {
+        object.remove("status");
+        // Lists and single objects differ in whether they carry their type.
+        object.remove("apiVersion");
+        object.remove("kind");
+    }
+    if let Some(metadata) = live.get_mut("metadata").and_then(Value::as_object_mut) {
+        for field in ["resourceVersion", "managedFields", "generation"] {
+            metadata.remove(field);
+        }
+        // Written by the Deployment controller after each of our changes.
+        if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+            annotations.remove("deployment.kubernetes.io/revision");
+        }
+    }
+    hash(&live)
+}
+
+fn hash(value: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    // Each side always comes from the same serialiser, so that equal values have equal texts.
+    value.to_string().hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,74 @@
+//! Events on a FoodPlatform: what was changed, and how its readiness changed.
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube_runtime::events::{Event, EventType, Recorder};
+use tracing::warn;
+
+use super::{obstacle::Reason, status};
+use crate::api::{FoodPlatformStatus, condition};
+
+/// Kubernetes' limit for an event's note, in bytes.
+const LONGEST_NOTE: usize = 1024;
+
+/// Children that were written in one reconciliation, such as `ConfigMap quickstart-cook`.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// Made anew.
+    pub created: Vec<String>,
+    /// Changed.
+    pub updated: Vec<String>,
+    /// Removed.
+    pub deleted: Vec<String>,
+}
+
+/// Tells what was written.
+pub(super) async fn changes(recorder: &Recorder, platform: &ObjectReference, changes: &Changes) {
+    for (reason, children) in
+        [("Created", &changes.created), ("Updated", &changes.updated), ("Deleted", &changes.deleted)]
+    {
+        if !children.is_empty() {
+            publish(recorder, platform, EventType::Normal, reason, "Apply", children.join(", ")).await;
+        }
+    }
+}
+
+/// Tells that the condition Ready has another status or reason than before.
+pub(super) async fn transition(
+    recorder: &Recorder,
+    platform: &ObjectReference,
+    before: &FoodPlatformStatus,
+    after: &FoodPlatformStatus,
+) {
+    let Some(now) = status::find(after, condition::READY) else { return };
+    let same = status::find(before, condition::READY)
+        .is_some_and(|before| before.status == now.status && before.reason == now.reason);
+    if same {
+        return;
+    }
+    let normal = [Reason::Ready, Reason::Progressing].iter().any(|reason| reason.as_str() == now.reason);
+    let type_ = if normal { EventType::Normal } else { EventType::Warning };
+    publish(recorder, platform, type_, &now.reason, "Reconcile", now.message.clone()).await;
+}
+
+/// An event that can't be written is no reason to stop.
+async fn publish(
+    recorder: &Recorder,
+    platform: &ObjectReference,
+    type_: EventType,
+    reason: &str,
+    action: &str,
+    mut note: String,
+) {
+    if note.len() > LONGEST_NOTE {
+        let mut end = LONGEST_NOTE - '…'.len_utf8();
+        while !note.is_char_boundary(end) {
+            end -= 1;
+        }
+        note.truncate(end);
+        note.push('…');
+    }
+    let event = Event { type_, reason: reason.to_owned(), note: Some(note), action: action.to_owned(), secondary: None };
+    if let Err(error) = recorder.publish(&event, platform).await {
+        warn!(%error, reason, "an event could not be written");
+    }
+}

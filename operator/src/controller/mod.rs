@@ -1,0 +1,174 @@
+//! The controller: dereference → validate → build → apply → status, one file a step.
+//!
+//! What it asks of the API server, which the chart's roles have to grant:
+//!
+//! | group | resources | verbs |
+//! |---|---|---|
+//! | `foodplatform.dev` | `foodplatforms` | get, list, watch |
+//! | `foodplatform.dev` | `foodplatforms/status` | patch |
+//! | `foodplatform.dev` | `foodplatforms/finalizers` | update (owner references that block deletion) |
+//! | core | `serviceaccounts`, `configmaps`, `services`, `persistentvolumeclaims` | get, list, watch, create, patch, delete |
+//! | `apps` | `deployments` | get, list, watch, create, patch, delete |
+//! | `batch` | `jobs` | get, list, watch, create, patch, delete |
+//! | `autoscaling` | `horizontalpodautoscalers` | get, list, watch, create, patch, delete |
+//! | `policy` | `poddisruptionbudgets` | get, list, watch, create, patch, delete |
+//! | core | `pods` | list, watch |
+//! | core | `secrets` | get, list, watch (metadata only; the one with the database's URL is read) |
+//! | `events.k8s.io` | `events` | create, patch |
+//! | `coordination.k8s.io` | `leases` | get, create, patch (in its own namespace) |
+//!
+//! With a list of namespaces all of it is needed in those alone, by Roles.
+
+mod apply;
+pub mod backoff;
+mod context;
+mod dereference;
+mod diff;
+mod error;
+mod events;
+mod live;
+mod migration;
+mod obstacle;
+mod pods;
+mod prune;
+mod reconcile;
+mod status;
+mod trim;
+mod validate;
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use futures::{FutureExt as _, StreamExt as _, future::{BoxFuture, join, join_all, pending, ready}, stream};
+use kube::Client;
+use kube_runtime::{
+    controller::{Action, Config, Error as ControllerError, ReconcileRequest, applier},
+    events::{Recorder, Reporter},
+    reflector::ObjectRef,
+};
+use tokio::{sync::mpsc, time::Instant};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, debug, error, info};
+
+pub use error::Error;
+pub use obstacle::Reason;
+
+use self::{
+    context::Context,
+    live::{Guarded, Live},
+};
+use crate::metrics;
+
+/// Platforms that are reconciled at the same time.
+const CONCURRENCY: u16 = 8;
+/// Quiet time that a burst of events is waited for. It must stay shorter than the gaps in a rollout's events, for each
+/// event starts it anew.
+const DEBOUNCE: Duration = Duration::from_millis(100);
+/// The name that events and leases carry.
+pub const NAME: &str = "foodplatform-operator";
+
+/// Reconciles all platforms of the namespaces (none named: of all namespaces) until `stop`. Then it takes nothing new,
+/// ends what it has begun, and returns. `synced` is called once the caches are filled.
+pub async fn run(
+    client: Client,
+    namespaces: &[String],
+    instance: Option<String>,
+    stop: CancellationToken,
+    synced: impl Fn(),
+) {
+    let scopes: Vec<Option<String>> =
+        if namespaces.is_empty() { vec![None] } else { namespaces.iter().cloned().map(Some).collect() };
+    let recorder = Recorder::new(client.clone(), Reporter { controller: NAME.to_owned(), instance });
+    let mut ready = Vec::new();
+    let mut runs = Vec::new();
+    for scope in scopes {
+        let (wake, woken) = mpsc::unbounded_channel();
+        let (live, watches) = Live::watch(&client, scope.as_deref(), &wake);
+        let context = Arc::new(Context::new(client.clone(), live.clone(), wake, recorder.clone()));
+        ready.push(live.clone());
+        runs.push(run_scope(context, live, woken, watches, stop.clone()));
+    }
+    let tell = async {
+        join_all(ready.iter().map(Live::synced)).await;
+        info!("the caches are filled");
+        synced();
+    };
+    tokio::select! {
+        _ = join(join_all(runs), tell) => {}
+        // Without caches there is nothing to end.
+        () = stop_before_synced(&stop, &ready) => {}
+    }
+}
+
+/// Resolves when it is time to stop while the caches are still being filled.
+async fn stop_before_synced(stop: &CancellationToken, caches: &[Live]) {
+    let synced = join_all(caches.iter().map(Live::synced));
+    tokio::select! {
+        biased;
+        _ = synced => pending().await,
+        () = stop.cancelled() => {}
+    }
+}
+
+async fn run_scope(
+    context: Arc<Context>,
+    live: Live,
+    woken: mpsc::UnboundedReceiver<ObjectRef<Guarded>>,
+    watches: BoxFuture<'static, ()>,
+    stop: CancellationToken,
+) {
+    let queue = stream::unfold(woken, |mut woken| async move {
+        let platform = woken.recv().await?;
+        Some((Ok::<_, Infallible>(ReconcileRequest::from(platform)), woken))
+    })
+    .take_until(stop.cancelled_owned());
+    let store = live.platforms.clone();
+    let reconciliations = async {
+        // A cache that isn't filled yet would look like children that are missing.
+        live.synced().await;
+        applier(
+            |platform, context| spawned(platform, context).boxed(),
+            reconcile::retry,
+            Arc::clone(&context),
+            store,
+            queue.boxed(),
+            Config::default().debounce(DEBOUNCE).concurrency(CONCURRENCY),
+        )
+        .for_each(|result| {
+            tell(&context, result);
+            ready(())
+        })
+        .await;
+    };
+    tokio::select! {
+        () = reconciliations => {}
+        // It never ends; without it nothing would be seen any more.
+        () = watches => error!("the watches ended"),
+    }
+}
+
+/// A reconciliation in a task of its own: a panic is an error of one platform, and no more.
+async fn spawned(platform: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
+    let started = Instant::now();
+    let task = tokio::spawn(reconcile::reconcile(platform, context).in_current_span());
+    let result = task.await.unwrap_or_else(|error| Err(Error::Panicked(error.to_string())));
+    metrics::reconciled(started.elapsed(), result.as_ref().err().map(Error::step));
+    result
+}
+
+fn tell(context: &Context, result: Result<(ObjectRef<Guarded>, Action), ControllerError<Error, Infallible>>) {
+    match result {
+        Ok((platform, action)) => debug!(%platform, ?action, "reconciled"),
+        // It was deleted between the event and now.
+        Err(ControllerError::ObjectNotFound(platform)) => {
+            debug!(%platform, "is gone");
+            context.sweep();
+        }
+        Err(ControllerError::ReconcilerFailed(error, platform)) if error.is_stale() => {
+            debug!(%platform, %error, "changed under our hands");
+        }
+        Err(ControllerError::ReconcilerFailed(error, platform)) => {
+            error!(%platform, step = error.step(), %error, "the reconciliation failed and is repeated");
+        }
+        Err(other) => error!(error = %other, "the controller failed"),
+    }
+}

@@ -1,0 +1,74 @@
+//! Removes children that are no longer built.
+
+use std::collections::HashSet;
+
+use kube::{
+    ResourceExt as _,
+    api::{ApiResource, DeleteParams, DynamicObject, Preconditions},
+};
+use tracing::info;
+
+use super::{
+    context::{Context, request},
+    error::{Error, Step},
+};
+use crate::{
+    build::{Children, Platform},
+    metrics,
+};
+
+/// Kinds that running pods may still mount or read: they go last.
+const MOUNTED: [&str; 3] = ["ConfigMap", "PersistentVolumeClaim", "ServiceAccount"];
+
+/// Removes what carries the platform's label and owner reference and isn't among `children`. What pods may mount is kept
+/// until everything is `settled`, that is until no pod of an older version runs. Returns what was removed.
+///
+/// # Errors
+/// When the API server can't be asked, or refuses.
+pub(super) async fn prune(
+    context: &Context,
+    platform: &Platform,
+    children: &Children,
+    settled: bool,
+) -> Result<Vec<String>, Error> {
+    let built: HashSet<(&str, String)> = children.iter().map(|child| (child.kind(), child.name())).collect();
+    let mut removed = Vec::new();
+    for (resource, live) in context.live.children_of(&platform.namespace, &platform.name) {
+        let name = live.name_any();
+        let ours = live.owner_references().iter().any(|o| o.controller == Some(true) && o.uid == platform.uid);
+        if !ours
+            || live.metadata.deletion_timestamp.is_some()
+            || built.contains(&(resource.kind.as_str(), name.clone()))
+            || (!settled && MOUNTED.contains(&resource.kind.as_str()))
+        {
+            continue;
+        }
+        if remove(context, &resource, &live).await? {
+            removed.push(format!("{} {name}", resource.kind));
+        }
+    }
+    Ok(removed)
+}
+
+/// Deletes exactly this version of an object, with what it owns. `false`: it was gone or had changed already.
+///
+/// # Errors
+/// When the API server can't be asked, or refuses.
+pub(super) async fn remove(context: &Context, resource: &ApiResource, live: &DynamicObject) -> Result<bool, Error> {
+    let (namespace, name) = (live.namespace().unwrap_or_default(), live.name_any());
+    let parameters = DeleteParams {
+        preconditions: Some(Preconditions { uid: live.uid(), resource_version: live.resource_version() }),
+        ..DeleteParams::background()
+    };
+    let api = context.dynamic_api(&namespace, resource);
+    let what = || format!("deleting {} {namespace}/{name}", resource.kind);
+    match request(Step::Prune, what, api.delete(&name, &parameters)).await {
+        Ok(_) => {
+            info!(kind = resource.kind, name, "deleted, for it is no longer built");
+            metrics::written(&resource.kind, "delete");
+            Ok(true)
+        }
+        Err(error) if error.is_gone() || error.is_stale() => Ok(false),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,319 @@
+//! One reconciliation: the steps in their order, and a status whatever came of them.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
+use kube::{
+    Resource, ResourceExt as _,
+    api::ApiResource,
+    core::error_boundary::InvalidObject,
+};
+use kube_runtime::{controller::Action, reflector::ObjectRef};
+use tracing::{debug, warn};
+
+use super::{
+    apply::{self, Change, Failure},
+    backoff,
+    context::{Context, request},
+    dereference,
+    error::{Error, Step},
+    events::{self, Changes},
+    live::Guarded,
+    migration::{self, Migration},
+    obstacle::{Obstacle, Reason},
+    prune,
+    status::{self, Observation},
+    validate::validate,
+};
+use crate::{
+    api::{FoodPlatform, FoodPlatformStatus, FoodService},
+    build::{self, Child, Children, Dereferenced, Platform},
+    kafka::keeper::{Known, Request},
+};
+
+/// Between two looks at a platform of which no watch tells anything.
+const RESYNC: Duration = Duration::from_secs(10 * 60);
+/// Between two looks at one with something in its way, growing from the first to the second.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// Before looking again at what changed under our hands.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// What the steps met and did.
+#[derive(Default)]
+struct Report {
+    obstacles: Vec<Obstacle>,
+    progress: Vec<String>,
+    notes: Vec<String>,
+    changes: Changes,
+    /// When to look again though nothing has changed.
+    look_again: Option<Duration>,
+}
+
+impl Report {
+    fn look_again_in(&mut self, wait: Duration) {
+        self.look_again = Some(self.look_again.map_or(wait, |before| before.min(wait)));
+    }
+}
+
+/// Reconciles one platform.
+///
+/// # Errors
+/// When a step could not do its work for a reason that is no fault of the platform. The status says so, too.
+pub(super) async fn reconcile(resource: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
+    match &resource.0 {
+        Err(invalid) => undecodable(&context, invalid).await,
+        // Children go by their owner references; whatever is applied now would be in their way.
+        Ok(platform) if platform.metadata.deletion_timestamp.is_some() => Ok(Action::await_change()),
+        Ok(platform) => reconcile_platform(&context, platform).await,
+    }
+}
+
+/// When to look again after an error.
+pub(super) fn retry(resource: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
+    if error.is_stale() {
+        return Action::requeue(AGAIN);
+    }
+    let failures = context.failed(&resource.uid().unwrap_or_default());
+    Action::requeue(backoff::exponential(RETRY.0, RETRY.1, failures))
+}
+
+async fn reconcile_platform(context: &Context, resource: &FoodPlatform) -> Result<Action, Error> {
+    let uid = resource.uid().unwrap_or_default();
+    let mut report = Report::default();
+    let mut known = Known::default();
+    let mut failure = None;
+    let valid = validate(resource);
+    match &valid {
+        Err(obstacle) => report.obstacles.push(obstacle.clone()),
+        Ok(platform) => {
+            known = observe_topics(context, resource, platform);
+            failure = bring_about(context, platform, &known, &mut report).await.err();
+        }
+    }
+    if let Some(error) = &failure
+        && !error.is_stale()
+    {
+        report.obstacles.push(Obstacle::new(Reason::ApplyFailed, format!("{error}; retrying")));
+    }
+
+    let before = resource.status.clone().unwrap_or_default();
+    let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
+    let observation = Observation {
+        generation: resource.metadata.generation.unwrap_or_default(),
+        platform: valid.as_ref().ok(),
+        obstacles: report.obstacles,
+        progress: report.progress,
+        notes: report.notes,
+        topics: known.outcome.as_deref(),
+        children: &context.live.children_of(&namespace, &name),
+        pods: &context.live.pods_of(&namespace, &name),
+    };
+    let after = status::status(&before, &observation, now());
+    let reference = resource.object_ref(&());
+    events::changes(&context.recorder, &reference, &report.changes).await;
+    if after != before {
+        status::write(context, resource, &after).await?;
+        events::transition(&context.recorder, &reference, &before, &after).await;
+    }
+    if let Some(error) = failure {
+        return Err(error);
+    }
+    if !observation.obstacles.is_empty() {
+        // Most obstacles are watched; this is for those that aren't, such as somebody else's object.
+        let failures = context.failed(&uid);
+        return Ok(Action::requeue(backoff::exponential(RETRY.0, RETRY.1, failures)));
+    }
+    context.succeeded(&uid);
+    let waits = [report.look_again, Some(backoff::jittered(RESYNC)), known.next_check];
+    let wait = waits.into_iter().flatten().min().unwrap_or(RESYNC);
+    Ok(Action::requeue(wait.max(AGAIN)))
+}
+
+/// What is known of the topics; starts a check when one is due.
+fn observe_topics(context: &Context, resource: &FoodPlatform, platform: &Platform) -> Known {
+    let wanted =
+        Request { bootstrap_servers: platform.bootstrap_servers.clone(), topics: platform.topics.clone() };
+    let wake = context.wake.clone();
+    let reference = ObjectRef::new(&resource.name_any()).within(&platform.namespace);
+    context.topics.observe(&platform.uid, &wanted, move || {
+        // The controller is about to stop when nobody listens any more.
+        let _ = wake.send(reference);
+    })
+}
+
+/// Dereference, build, apply, prune. What pods need comes first, what they no longer need goes last.
+async fn bring_about(
+    context: &Context,
+    platform: &Platform,
+    known: &Known,
+    report: &mut Report,
+) -> Result<(), Error> {
+    let database = dereference::database(context, platform).await?;
+    let (children, complete) = match database {
+        Ok(dereferenced) => (build::children(platform, &dereferenced), true),
+        Err(obstacle) => {
+            report.obstacles.push(obstacle);
+            // Pods would wait for the Secret; everything else is brought about already.
+            (build::children(platform, &Dereferenced { database_checksum: String::new() }), false)
+        }
+    };
+    let founded = apply_all(context, platform, &children.foundations, report).await?;
+    if !founded || !complete {
+        return Ok(());
+    }
+    if !apply_all(context, platform, &children.migrations, report).await? {
+        return Ok(());
+    }
+    let held = hold(context, platform, &children, known, report).await?;
+    let workloads: Vec<_> =
+        children.workloads.iter().filter(|child| !held.contains(&child.service)).cloned().collect();
+    apply_all(context, platform, &workloads, report).await?;
+    let settled = held.is_empty() && report.obstacles.is_empty() && is_rolled_out(context, platform, &children);
+    let removed = prune::prune(context, platform, &children, settled).await?;
+    report.changes.deleted.extend(removed);
+    Ok(())
+}
+
+/// Applies the children one after the other. `false` when one of them can't be had yet; the rest of them is applied.
+async fn apply_all(
+    context: &Context,
+    platform: &Platform,
+    children: &[Child],
+    report: &mut Report,
+) -> Result<bool, Error> {
+    let mut all = true;
+    for child in children {
+        let named = || format!("{} {}", child.kind(), child.name());
+        match apply::apply(context, platform, child, &mut report.notes).await {
+            Ok(Change::None) => {}
+            Ok(Change::Created) => report.changes.created.push(named()),
+            Ok(Change::Updated) => report.changes.updated.push(named()),
+            Err(Failure::Leaving(sentence)) => {
+                report.progress.push(sentence);
+                report.look_again_in(RETRY.1);
+                all = false;
+            }
+            Err(Failure::Obstacle(obstacle)) => {
+                report.obstacles.push(obstacle);
+                all = false;
+            }
+            Err(Failure::Error(error)) if error.is_refusal() => {
+                report.obstacles.push(Obstacle::new(Reason::ApplyFailed, error.to_string()));
+                all = false;
+            }
+            Err(Failure::Error(error)) => return Err(error),
+        }
+    }
+    Ok(all)
+}
+
+/// The services whose workloads have to wait: for their migration, and before their first pod for the topics.
+async fn hold(
+    context: &Context,
+    platform: &Platform,
+    children: &Children,
+    known: &Known,
+    report: &mut Report,
+) -> Result<Vec<FoodService>, Error> {
+    let pods = context.live.pods_of(&platform.namespace, &platform.name);
+    let topics_there = matches!(known.outcome.as_deref(), Some(Ok(reports)) if reports.iter().all(|r| r.partitions.is_some()));
+    let mut held = Vec::new();
+    for child in children.workloads.iter().filter(|child| child.kind() == "Deployment") {
+        let service = child.service;
+        let first = context.live.child(child.kind(), &platform.namespace, &child.name()).is_none();
+        if first && !topics_there {
+            report.progress.push(format!("{service} waits for the topics"));
+            held.push(service);
+            continue;
+        }
+        let Some(job) = children.migration_of(service) else { continue };
+        match migrate(context, platform, job, &pods, report).await? {
+            Migration::Done => {}
+            Migration::Running => {
+                report.progress.push(format!("{service} waits for its migration"));
+                held.push(service);
+            }
+            Migration::Hindered(obstacle) | Migration::Failed(obstacle) => {
+                report.obstacles.push(obstacle);
+                held.push(service);
+            }
+        }
+    }
+    Ok(held)
+}
+
+async fn migrate(
+    context: &Context,
+    platform: &Platform,
+    child: &Child,
+    pods: &[Arc<k8s_openapi::api::core::v1::Pod>],
+    report: &mut Report,
+) -> Result<Migration, Error> {
+    let Some(live) = context.live.child(child.kind(), &platform.namespace, &child.name()) else {
+        return Ok(Migration::Running);
+    };
+    let Ok(job) = live.as_ref().clone().try_parse::<Job>() else { return Ok(Migration::Running) };
+    let state = migration::state(child.service, &job, pods);
+    if matches!(state, Migration::Failed(_))
+        && let Some(wait) = migration::repeat(context, &child.resource, &live, &job, Timestamp::now()).await?
+    {
+        report.look_again_in(wait);
+    }
+    Ok(state)
+}
+
+/// Whether every Deployment runs nothing but what was built.
+fn is_rolled_out(context: &Context, platform: &Platform, children: &Children) -> bool {
+    children.workloads.iter().filter(|child| child.kind() == "Deployment").all(|child| {
+        let Some(live) = context.live.child(child.kind(), &platform.namespace, &child.name()) else { return false };
+        let number = |pointer: &str| live.data.pointer(pointer).and_then(serde_json::Value::as_i64).unwrap_or(0);
+        number("/status/observedGeneration") >= live.metadata.generation.unwrap_or(0)
+            && number("/status/updatedReplicas") >= number("/spec/replicas")
+            && number("/status/replicas") == number("/status/updatedReplicas")
+    })
+}
+
+/// Says in the status of a platform that can't be read why it can't. What it has runs on.
+async fn undecodable(context: &Context, invalid: &InvalidObject) -> Result<Action, Error> {
+    let meta = &invalid.metadata;
+    let (Some(namespace), Some(name)) = (&meta.namespace, &meta.name) else { return Ok(Action::await_change()) };
+    warn!(namespace, name, error = invalid.error, "the FoodPlatform can't be read");
+    let api = context.dynamic_api(namespace, &ApiResource::erase::<FoodPlatform>(&()));
+    let what = || format!("reading FoodPlatform {namespace}/{name}");
+    let Some(live) = request(Step::Dereference, what, api.get_opt(name)).await? else {
+        return Ok(Action::await_change());
+    };
+    let before: FoodPlatformStatus =
+        live.data.get("status").and_then(|status| serde_json::from_value(status.clone()).ok()).unwrap_or_default();
+    let observation = Observation {
+        generation: live.metadata.generation.unwrap_or_default(),
+        platform: None,
+        obstacles: vec![Obstacle::new(
+            Reason::InvalidSpec,
+            format!("the resource can't be read: {}; change it as the definition of this operator's version wants it", invalid.error),
+        )],
+        progress: Vec::new(),
+        notes: Vec::new(),
+        topics: None,
+        children: &[],
+        pods: &[],
+    };
+    let after = status::status(&before, &observation, now());
+    if after != before {
+        let guarded = kube::core::DeserializeGuard::<FoodPlatform>(Err(InvalidObject {
+            error: String::new(),
+            metadata: live.metadata.clone(),
+        }));
+        status::write(context, &guarded, &after).await?;
+        events::transition(&context.recorder, &guarded.object_ref(&()), &before, &after).await;
+    }
+    debug!(namespace, name, "left as it is");
+    Ok(Action::await_change())
+}
+
+/// Now, in the whole seconds that Kubernetes' times have.
+fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}

@@ -1,0 +1,265 @@
+//! Fifth step: what is so, from what was seen. Pure, but for [`write()`].
+
+mod endpoint;
+mod services;
+#[cfg(test)]
+mod tests;
+mod topics;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::{
+        apps::v1::Deployment,
+        autoscaling::v2::HorizontalPodAutoscaler,
+        core::v1::{PersistentVolumeClaim, Pod, Service},
+    },
+    apimachinery::pkg::apis::meta::v1::{Condition, Time},
+};
+use kube::{
+    Resource, ResourceExt as _,
+    api::{ApiResource, DynamicObject, Patch, PatchParams},
+};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::{
+    context::{Context, request},
+    error::{Error, Step},
+    obstacle::{Obstacle, Reason},
+};
+use crate::{
+    api::{FoodPlatform, FoodPlatformStatus, FoodService, VolumeStatus, condition},
+    build::{FIELD_MANAGER, Platform, names},
+    kafka::keeper::Outcome,
+    metrics,
+};
+
+/// What a reconciliation saw and met.
+pub(super) struct Observation<'a> {
+    /// The generation of the spec that it is about.
+    pub generation: i64,
+    /// The platform, when its spec is valid.
+    pub platform: Option<&'a Platform>,
+    /// What is in the way, the first step's first.
+    pub obstacles: Vec<Obstacle>,
+    /// What is still to happen, in sentences.
+    pub progress: Vec<String>,
+    /// What stays other than asked for, in sentences.
+    pub notes: Vec<String>,
+    /// How the last check of the topics ended.
+    pub topics: Option<&'a Outcome>,
+    /// The live children.
+    pub children: &'a [(ApiResource, Arc<DynamicObject>)],
+    /// The live pods.
+    pub pods: &'a [Arc<Pod>],
+}
+
+impl Observation<'_> {
+    /// The live child of that name as its own type.
+    fn child<K>(&self, name: &str) -> Option<K>
+    where
+        K: Resource<DynamicType = ()> + DeserializeOwned,
+    {
+        let kind = K::kind(&());
+        let (_, object) = self
+            .children
+            .iter()
+            .find(|(resource, object)| resource.kind == kind && object.metadata.name.as_deref() == Some(name))?;
+        object.as_ref().clone().try_parse().ok()
+    }
+}
+
+/// The status after what was seen. Times of conditions whose status stays are kept.
+#[must_use]
+pub(super) fn status(previous: &FoodPlatformStatus, seen: &Observation<'_>, now: Timestamp) -> FoodPlatformStatus {
+    let mut status = FoodPlatformStatus { observed_generation: Some(seen.generation), ..previous.clone() };
+    let mut obstacles = seen.obstacles.clone();
+    let mut progress = seen.progress.clone();
+    let mut conditions = Vec::new();
+    if let Some(platform) = seen.platform {
+        let topics = topics::view(seen.topics);
+        if let topics::View::Hindered(obstacle) = &topics {
+            obstacles.push(obstacle.clone());
+        }
+        if topics == topics::View::Unknown {
+            progress.push("the topics are being checked".to_owned());
+        }
+        conditions.push(topics_ready(previous, &topics, seen.generation));
+        status.topics = topics::list(seen.topics, &platform.topics, &previous.topics);
+        let views: Vec<_> = platform
+            .services
+            .iter()
+            .map(|settings| {
+                let name = names::child(&platform.name, settings.service);
+                let deployment = seen.child::<Deployment>(&name);
+                let autoscaler = seen.child::<HorizontalPodAutoscaler>(&name);
+                services::view(settings, deployment.as_ref(), autoscaler.as_ref(), seen.pods)
+            })
+            .collect();
+        obstacles.extend(views.iter().filter_map(|view| view.obstacle.clone()));
+        progress.extend(views.iter().filter_map(|view| view.progress.clone()));
+        let ready = views.iter().filter(|view| view.progress.is_none()).count();
+        status.services_ready = Some(format!("{ready}/{}", views.len()));
+        status.services = views.into_iter().map(|view| view.status).collect();
+        status.volumes = volumes(seen);
+        status.endpoint = seen
+            .child::<Service>(&names::child(&platform.name, FoodService::Gateway))
+            .and_then(|service| endpoint::endpoint(&service, seen.pods, previous.endpoint.as_deref()));
+    } else {
+        conditions.extend(find(previous, condition::TOPICS_READY).cloned());
+    }
+    let summary = Summary::new(&obstacles, &progress, &seen.notes);
+    conditions.splice(0..0, summary.conditions(seen.generation));
+    status.conditions = conditions.into_iter().map(|condition| timed(previous, condition, now)).collect();
+    status
+}
+
+/// Ready, Reconciling and Stalled in one.
+struct Summary {
+    reason: Reason,
+    message: String,
+}
+
+impl Summary {
+    fn new(obstacles: &[Obstacle], progress: &[String], notes: &[String]) -> Self {
+        // What takes a person comes first.
+        let first = obstacles.iter().find(|obstacle| obstacle.reason.stalls()).or_else(|| obstacles.first());
+        if let Some(first) = first {
+            let others = obstacles.iter().filter(|obstacle| *obstacle != first);
+            let messages = std::iter::once(first).chain(others).map(|obstacle| obstacle.message.as_str());
+            return Self { reason: first.reason, message: join(messages) };
+        }
+        if !progress.is_empty() {
+            return Self { reason: Reason::Progressing, message: join(progress.iter().map(String::as_str)) };
+        }
+        let all = "all services are ready".to_owned();
+        Self { reason: Reason::Ready, message: join(std::iter::once(all.as_str()).chain(notes.iter().map(String::as_str))) }
+    }
+
+    fn conditions(&self, generation: i64) -> [Condition; 3] {
+        let ready = self.reason == Reason::Ready;
+        let stalled = self.reason.stalls();
+        let told = |type_, is: bool| {
+            let message = if is { self.message.as_str() } else { "" };
+            new(type_, truth(is), self.reason, message, generation)
+        };
+        [
+            new(condition::READY, truth(ready), self.reason, &self.message, generation),
+            told(condition::RECONCILING, !ready && !stalled),
+            told(condition::STALLED, stalled),
+        ]
+    }
+}
+
+/// The sentences in one, within what a list shows well.
+fn join<'a>(sentences: impl Iterator<Item = &'a str>) -> String {
+    const LONGEST: usize = 1024;
+    let mut distinct: Vec<&str> = Vec::new();
+    for sentence in sentences {
+        if !distinct.contains(&sentence) {
+            distinct.push(sentence);
+        }
+    }
+    distinct.join("; ").chars().take(LONGEST).collect()
+}
+
+fn topics_ready(previous: &FoodPlatformStatus, topics: &topics::View, generation: i64) -> Condition {
+    match topics {
+        topics::View::Ready(differences) if differences.is_empty() => {
+            new(condition::TOPICS_READY, "True", Reason::TopicsReady, "all topics are as asked for", generation)
+        }
+        topics::View::Ready(differences) => {
+            let message = join(differences.iter().map(String::as_str));
+            new(condition::TOPICS_READY, "True", Reason::TopicsDiffer, &message, generation)
+        }
+        topics::View::Hindered(Obstacle { reason, message }) => {
+            new(condition::TOPICS_READY, "False", *reason, message, generation)
+        }
+        // They were good, and are being looked at again.
+        topics::View::Unknown => match find(previous, condition::TOPICS_READY) {
+            Some(condition) if condition.status == "True" => condition.clone(),
+            _ => {
+                let message = "the topics are being checked";
+                new(condition::TOPICS_READY, "Unknown", Reason::Progressing, message, generation)
+            }
+        },
+    }
+}
+
+fn volumes(seen: &Observation<'_>) -> Vec<VolumeStatus> {
+    let kind = PersistentVolumeClaim::kind(&());
+    let mut volumes: Vec<_> = seen
+        .children
+        .iter()
+        .filter(|(resource, _)| resource.kind == kind)
+        .filter_map(|(_, object)| object.as_ref().clone().try_parse::<PersistentVolumeClaim>().ok())
+        .map(|claim| {
+            let status = claim.status.clone().unwrap_or_default();
+            VolumeStatus {
+                name: claim.name_any(),
+                phase: status.phase.unwrap_or_else(|| "Pending".to_owned()),
+                capacity: status.capacity.and_then(|mut capacity| capacity.remove("storage")).map(|size| size.0),
+            }
+        })
+        .collect();
+    volumes.sort_by(|a, b| a.name.cmp(&b.name));
+    volumes
+}
+
+const fn truth(is: bool) -> &'static str {
+    if is { "True" } else { "False" }
+}
+
+fn new(type_: &str, status: &str, reason: Reason, message: &str, generation: i64) -> Condition {
+    Condition {
+        type_: type_.to_owned(),
+        status: status.to_owned(),
+        reason: reason.to_string(),
+        message: message.to_owned(),
+        observed_generation: Some(generation),
+        // `timed` sets it.
+        last_transition_time: Time(Timestamp::UNIX_EPOCH),
+    }
+}
+
+/// The condition with the time at which its status last changed.
+fn timed(previous: &FoodPlatformStatus, condition: Condition, now: Timestamp) -> Condition {
+    let since = find(previous, &condition.type_)
+        .filter(|before| before.status == condition.status)
+        .map_or_else(|| Time(now), |before| before.last_transition_time.clone());
+    Condition { last_transition_time: since, ..condition }
+}
+
+/// A condition by its type.
+pub(super) fn find<'a>(status: &'a FoodPlatformStatus, type_: &str) -> Option<&'a Condition> {
+    status.conditions.iter().find(|condition| condition.type_ == type_)
+}
+
+/// Writes the status of `resource`, which may be one that can't be decoded, and waits until the watch has shown it.
+///
+/// # Errors
+/// When the API server can't be asked, or the resource has changed since it was read.
+pub(super) async fn write(
+    context: &Context,
+    resource: &impl Resource<DynamicType = ()>,
+    status: &FoodPlatformStatus,
+) -> Result<(), Error> {
+    let namespace = resource.namespace().unwrap_or_default();
+    let name = resource.name_any();
+    let kind = ApiResource::erase::<FoodPlatform>(&());
+    let patch = json!({
+        "apiVersion": kind.api_version,
+        "kind": kind.kind,
+        "metadata": { "name": name, "resourceVersion": resource.resource_version() },
+        "status": status,
+    });
+    let api = context.dynamic_api(&namespace, &kind);
+    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    let what = || format!("writing the status of FoodPlatform {namespace}/{name}");
+    let written = request(Step::Status, what, api.patch_status(&name, &parameters, &Patch::Apply(&patch))).await?;
+    metrics::written("FoodPlatform", "status");
+    context.live.catch_up_platform(&written).await;
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! How one service stands, from its Deployment, autoscaler and pods. Pure.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::{
+    apps::v1::Deployment, autoscaling::v2::HorizontalPodAutoscaler, core::v1::Pod,
+};
+
+use crate::{
+    api::{AutoscalingStatus, ServiceStatus},
+    build::{Replicas, ServiceSettings, labels},
+    controller::{
+        obstacle::{Obstacle, Reason},
+        pods,
+    },
+};
+
+/// How a service stands.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct View {
+    /// For the status.
+    pub status: ServiceStatus,
+    /// What is in its way.
+    pub obstacle: Option<Obstacle>,
+    /// What is still to happen; `None` when all pods run the wanted version and are ready.
+    pub progress: Option<String>,
+}
+
+/// Looks at one service.
+pub(super) fn view(
+    settings: &ServiceSettings,
+    deployment: Option<&Deployment>,
+    autoscaler: Option<&HorizontalPodAutoscaler>,
+    pods: &[Arc<Pod>],
+) -> View {
+    let name = settings.service;
+    let autoscaling = autoscaler.map(|autoscaler| AutoscalingStatus {
+        current: autoscaler.status.as_ref().and_then(|status| status.current_replicas).unwrap_or(0),
+        min: autoscaler.spec.as_ref().and_then(|spec| spec.min_replicas).unwrap_or(1),
+        max: autoscaler.spec.as_ref().map_or(0, |spec| spec.max_replicas),
+    });
+    let Some(deployment) = deployment else {
+        let desired = match &settings.replicas {
+            Replicas::Fixed(replicas) => *replicas,
+            Replicas::Automatic(autoscaling) => autoscaling.min,
+        };
+        let image = settings.image.clone();
+        return View {
+            status: ServiceStatus { name, image, desired, updated: 0, ready: 0, autoscaling },
+            obstacle: None,
+            progress: Some(format!("{name} is not started yet")),
+        };
+    };
+    let spec = deployment.spec.as_ref();
+    let seen = deployment.status.clone().unwrap_or_default();
+    let desired = spec.and_then(|spec| spec.replicas).unwrap_or(1);
+    let image = spec
+        .and_then(|spec| spec.template.spec.as_ref()?.containers.first()?.image.clone())
+        .unwrap_or_else(|| settings.image.clone());
+    // Until the Deployment controller has seen the last change, its numbers are about the one before.
+    let current = seen.observed_generation >= deployment.metadata.generation;
+    let updated = if current { seen.updated_replicas.unwrap_or(0) } else { 0 };
+    let ready = seen.ready_replicas.unwrap_or(0);
+    let all = seen.replicas.unwrap_or(0);
+    let progress = if !current {
+        Some(format!("{name} is about to change"))
+    } else if updated < desired {
+        Some(format!("{name} has {updated} of {desired} pods of the wanted version"))
+    } else if ready < desired {
+        Some(format!("{name} has {ready} of {desired} pods ready"))
+    } else if all > desired {
+        Some(format!("{name} has {} pods left to end", all - desired))
+    } else {
+        None
+    };
+    let obstacle = progress.as_ref().and_then(|_| {
+        let mut troubles: Vec<_> = pods
+            .iter()
+            .filter(|pod| pods::is(pod, name, labels::ROLE_SERVE))
+            .filter_map(|pod| Some((pod.metadata.name.clone(), pods::trouble(name, pod)?)))
+            .collect();
+        // Always the same one, whatever the order they come in.
+        troubles.sort_by(|a, b| a.0.cmp(&b.0));
+        troubles.into_iter().next().map(|(_, trouble)| trouble).or_else(|| stuck(settings, deployment))
+    });
+    View { status: ServiceStatus { name, image, desired, updated, ready, autoscaling }, obstacle, progress }
+}
+
+fn stuck(settings: &ServiceSettings, deployment: &Deployment) -> Option<Obstacle> {
+    let conditions = deployment.status.as_ref()?.conditions.as_deref()?;
+    let find = |type_: &str, status: &str| conditions.iter().find(|c| c.type_ == type_ && c.status == status);
+    let name = settings.service;
+    if let Some(failure) = find("ReplicaFailure", "True") {
+        let message = failure.message.as_deref().unwrap_or("pods can't be created");
+        return Some(Obstacle::new(Reason::RolloutStuck, format!("{name}: {message}")));
+    }
+    find("Progressing", "False").map(|condition| {
+        let message = condition.message.as_deref().unwrap_or("no pod became ready in time");
+        Obstacle::new(Reason::RolloutStuck, format!("{name}: {message}"))
+    })
+}

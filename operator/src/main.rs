@@ -1,0 +1,182 @@
+//! The operator's process.
+
+use std::{net::SocketAddr, process::ExitCode, time::Duration};
+
+use anyhow::Context as _;
+use clap::{ArgAction, Parser};
+use foodplatform_operator::{
+    client, controller,
+    health::{self, Readiness},
+    leader::Election,
+    metrics, telemetry,
+};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::{future::FutureExt as _, sync::CancellationToken};
+use tracing::{error, info, warn};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// For reconciliations that have begun when the process is asked to stop.
+const DRAIN: Duration = Duration::from_secs(20);
+/// For giving the lease back.
+const RESIGN: Duration = Duration::from_secs(5);
+/// Between two rounds of looking after the metrics.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Turns FoodPlatforms into everything that a food-delivery platform needs on Kubernetes.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// Namespaces to look after, divided by commas. None: all of them.
+    #[arg(long, env, value_delimiter = ',')]
+    watch_namespaces: Vec<String>,
+
+    /// Where health and metrics are served.
+    #[arg(long, env, default_value = "0.0.0.0:8080")]
+    listen: SocketAddr,
+
+    /// Whether only the holder of the lease works, so that several can run.
+    #[arg(long, env, default_value_t = true, action = ArgAction::Set)]
+    leader_election: bool,
+
+    /// The lease's name.
+    #[arg(long, env, default_value = controller::NAME)]
+    lease_name: String,
+
+    /// The lease's namespace.
+    #[arg(long, env, default_value = "default")]
+    pod_namespace: String,
+
+    /// This process' name among its like. Default: the host's name.
+    #[arg(long, env)]
+    pod_name: Option<String>,
+
+    /// What is logged.
+    #[arg(long, env, default_value = "info")]
+    log_level: String,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if let Err(error) = telemetry::start(&arguments.log_level) {
+        eprintln!("error: LOG_LEVEL {:?} can't be understood: {error}", arguments.log_level);
+        return ExitCode::FAILURE;
+    }
+    // Two threads: the work is waiting. Blocking ones are for topics' checks and names' lookups.
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(8).enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => {
+            let result = runtime.block_on(run(arguments));
+            // A check of topics that waits for Kafka holds up nobody.
+            runtime.shutdown_background();
+            result
+        }
+        Err(error) => Err(error.into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!(error = format!("{error:#}"), "the operator ends");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let stop = stop_on_signal()?;
+    let handle = metrics::install()?;
+    let upkeep = handle.clone();
+    tokio::spawn(async move {
+        loop {
+            metrics::observe_memory();
+            upkeep.run_upkeep();
+            tokio::time::sleep(UPKEEP).await;
+        }
+    });
+    let listener = TcpListener::bind(arguments.listen)
+        .await
+        .with_context(|| format!("can't listen on {}: choose another address with LISTEN", arguments.listen))?;
+    let readiness = Readiness::default();
+    let stopped = CancellationToken::new();
+    let server = tokio::spawn(health::serve(listener, readiness.clone(), handle, stopped.clone().cancelled_owned()));
+
+    let result = lead(&arguments, &readiness, &stop).await;
+    readiness.set(false);
+    stopped.cancel();
+    server.await??;
+    result
+}
+
+/// Waits to lead, reconciles, and gives the lease back.
+async fn lead(arguments: &Arguments, readiness: &Readiness, stop: &CancellationToken) -> anyhow::Result<()> {
+    let config = kube::Config::infer().await.context("no Kubernetes cluster is configured here")?;
+    let client = client::client(config)?;
+    let instance = arguments.pod_name.clone().or_else(|| std::env::var("HOSTNAME").ok());
+    if !arguments.leader_election {
+        metrics::leading(true);
+        reconcile(arguments, client, instance, readiness, stop.clone()).await;
+        return Ok(());
+    }
+    let identity = instance.clone().context("POD_NAME is not set, which the lease needs to tell operators apart")?;
+    let (namespace, name) = (&arguments.pod_namespace, &arguments.lease_name);
+    let mut election = Election::start(client.clone(), namespace, name, &identity)
+        .await
+        .with_context(|| format!("Lease {namespace}/{name} can't be used"))?;
+    // One that stands by is as ready as one can be.
+    readiness.set(true);
+    if election.won().with_cancellation_token(stop).await.is_some() {
+        readiness.set(false);
+        metrics::leading(true);
+        tokio::select! {
+            () = reconcile(arguments, client, instance, readiness, stop.clone()) => {}
+            // At once: another one may lead already. What was begun is harmless, for every write names its version.
+            () = election.lost() => anyhow::bail!("lost the lease {namespace}/{name} to another operator"),
+        }
+    }
+    if tokio::time::timeout(RESIGN, election.resign()).await.is_err() {
+        warn!("the lease could not be given back in time; it expires by itself");
+    }
+    Ok(())
+}
+
+async fn reconcile(
+    arguments: &Arguments,
+    client: kube::Client,
+    instance: Option<String>,
+    readiness: &Readiness,
+    stop: CancellationToken,
+) {
+    let drained = async {
+        stop.cancelled().await;
+        readiness.set(false);
+        tokio::time::sleep(DRAIN).await;
+    };
+    let synced = || readiness.set(true);
+    tokio::select! {
+        () = controller::run(client, &arguments.watch_namespaces, instance, stop.clone(), synced) => {}
+        () = drained => warn!("reconciliations were still running and are left"),
+    }
+    info!("stopped");
+}
+
+/// Cancelled by SIGTERM and SIGINT.
+fn stop_on_signal() -> anyhow::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let token = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        info!("stopping");
+        token.cancel();
+    });
+    Ok(stop)
+}

@@ -1,0 +1,49 @@
+//! Which messages were applied.
+
+use std::collections::HashSet;
+
+use chrono::NaiveDate;
+use contract::CloudEvent;
+use uuid::Uuid;
+
+use crate::db::Tx;
+
+/// Writes the messages' ids down and returns those that were not there before, in their order.
+pub(super) async fn record(tx: &mut Tx, reader: &str, events: &[CloudEvent]) -> Result<Vec<CloudEvent>, sqlx::Error> {
+    let (ids, days): (Vec<Uuid>, Vec<NaiveDate>) =
+        events.iter().map(|event| (event.id, event.time.date_naive())).unzip();
+    let new: Vec<Uuid> = sqlx::query_scalar(
+        // One order of locking, whatever the order of the messages: no two replicas wait for each other.
+        "INSERT INTO inbox (reader, message_id, day)
+         SELECT $1, e.id, e.day FROM unnest($2::uuid[], $3::date[]) AS e (id, day) ORDER BY e.day, e.id
+         ON CONFLICT DO NOTHING RETURNING message_id",
+    )
+    .bind(reader)
+    .bind(ids)
+    .bind(days)
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(first_of_each(events, new.into_iter().collect()))
+}
+
+/// The events whose ids are in `new`, each once: one batch may hold a repetition too.
+fn first_of_each(events: &[CloudEvent], mut new: HashSet<Uuid>) -> Vec<CloudEvent> {
+    events.iter().filter(|event| new.remove(&event.id)).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_new_event_is_taken_once_and_in_order() {
+        let event = |order: &str| {
+            let request =
+                contract::CancelRequest { order_id: order.parse().unwrap(), requested_at: Default::default() };
+            CloudEvent::new("/test", None, contract::Event::CancelRequested(request))
+        };
+        let (a, b, old) = (event("a"), event("b"), event("old"));
+        let events = [b.clone(), old, a.clone(), b.clone()];
+        assert_eq!(first_of_each(&events, HashSet::from([a.id, b.id])), [b, a]);
+    }
+}

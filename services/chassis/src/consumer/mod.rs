@@ -1,0 +1,186 @@
+//! Reads events from Kafka and gives them to the service in batches, each applied in one transaction.
+//!
+//! A message is handled at least once and applied once: its id is written to the inbox in the same transaction. Its
+//! offset is stored after the commit. Database errors, and errors of the handler, are retried until they pass, since
+//! going on would lose the event. Only what is no event of ours goes to the dead-letter topic.
+
+mod batch;
+mod dead_letter;
+mod inbox;
+
+use std::{future::Future, time::Duration};
+
+use anyhow::Context;
+use contract::{CloudEvent, Event, Topic};
+use rdkafka::{
+    ClientContext,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance, StreamConsumer},
+    error::{KafkaError, RDKafkaErrorCode},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::{
+    config::KafkaSettings,
+    db::{Database, Tx, is_unavailable},
+    kafka::{self, LogContext},
+    tasks::Backoff,
+};
+use batch::Batch;
+use dead_letter::DeadLetters;
+
+/// What a service does with events.
+pub trait Handler: Send + Sync + 'static {
+    /// Applies `events` in `tx`: in the order of their partitions, none that was applied before, and only of types that
+    /// this version knows (types that do not matter to the service are skipped by it). The caller commits. After an
+    /// error the same events come again.
+    fn handle(&self, tx: &mut Tx, events: &[CloudEvent]) -> impl Future<Output = anyhow::Result<()>> + Send;
+
+    /// Whether an event matters to the service at all. One that does not costs no transaction and no row in the inbox.
+    fn wants(&self, _event: &Event) -> bool {
+        true
+    }
+
+    /// Told after the commit of `events`.
+    fn committed(&self, _events: &[CloudEvent]) {}
+}
+
+/// Reads topics in the service's group.
+pub(crate) struct Consumer<H> {
+    settings: KafkaSettings,
+    topics: Vec<Topic>,
+    handler: H,
+    database: Database,
+}
+
+impl<H: Handler> Consumer<H> {
+    pub(crate) fn new(settings: &KafkaSettings, topics: &[Topic], handler: H, database: Database) -> Self {
+        Self { settings: settings.clone(), topics: topics.to_vec(), handler, database }
+    }
+
+    /// Reads until `stop`: then finishes the batch, commits its offsets and leaves the group.
+    pub(crate) async fn run(&self, stop: CancellationToken) -> anyhow::Result<()> {
+        let stream = self.subscribe().context("cannot make a Kafka consumer")?;
+        let dead_letters = DeadLetters::new(self.settings.clone());
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+        loop {
+            let received = tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                received = batch::receive(&stream, &self.settings.topic_prefix) => received,
+            };
+            match received {
+                Ok(batch) => {
+                    backoff.reset();
+                    tokio::select! {
+                        biased;
+                        () = self.process(&stream, &dead_letters, batch) => {}
+                        // Kafka gives the batch to another replica when it can't be finished.
+                        () = async { stop.cancelled().await; tokio::time::sleep(Duration::from_secs(5)).await } => {
+                            warn!("stopping with a batch that could not be finished; it is read again");
+                            break;
+                        }
+                    }
+                }
+                Err(error) => {
+                    let retry_in = backoff.next_delay();
+                    warn!(%error, ?retry_in, "cannot read from Kafka");
+                    tokio::select! {
+                        () = tokio::time::sleep(retry_in) => {}
+                        () = stop.cancelled() => {}
+                    }
+                }
+            }
+        }
+        // Dropping it commits the stored offsets and leaves the group; that waits for Kafka.
+        tokio::task::spawn_blocking(move || drop(stream)).await.context("cannot leave the consumer group")
+    }
+
+    fn subscribe(&self) -> Result<StreamConsumer<Rebalances>, KafkaError> {
+        let stream: StreamConsumer<Rebalances> = kafka::common(&self.settings)
+            .set("group.id", &self.settings.consumer_group)
+            .set("auto.offset.reset", "earliest")
+            // Offsets are stored by us after the commit, and sent to Kafka by librdkafka in the background.
+            .set("enable.auto.offset.store", "false")
+            .set("auto.commit.interval.ms", "500")
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("session.timeout.ms", "10000")
+            .set("fetch.wait.max.ms", "100")
+            .set("queued.min.messages", "500")
+            .set("queued.max.messages.kbytes", "2048")
+            .set("fetch.message.max.bytes", "262144")
+            .set("fetch.max.bytes", "1048576")
+            .create_with_context(Rebalances(LogContext))?;
+        let names: Vec<_> = self.topics.iter().map(|topic| topic.name(&self.settings.topic_prefix)).collect();
+        stream.subscribe(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
+        Ok(stream)
+    }
+
+    /// Applies a batch, as often as it takes.
+    async fn process(&self, stream: &StreamConsumer<Rebalances>, dead_letters: &DeadLetters, mut batch: Batch) {
+        batch.events.retain(|event| self.handler.wants(&event.event));
+        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
+        while let Err(error) = self.apply(&batch.events).await {
+            let retry_in = backoff.next_delay();
+            metrics::counter!("consumer_errors_total").increment(1);
+            let events: Vec<_> = batch.events.iter().take(5).map(|event| event.id.to_string()).collect();
+            let text = format!("{error:#}");
+            match error.downcast_ref::<sqlx::Error>().is_some_and(is_unavailable) {
+                true => warn!(error = text, ?retry_in, "the database is not available for events; trying again"),
+                false => {
+                    error!(error = text, ?retry_in, first_events = ?events, "handling events failed; trying again")
+                }
+            }
+            tokio::time::sleep(retry_in).await;
+        }
+        dead_letters.send(&batch.undecodable).await;
+        metrics::counter!("consumer_events_total").increment(batch.events.len() as u64);
+        for (topic, partition, offset) in batch.last_offsets() {
+            match stream.store_offset(topic, partition, offset) {
+                // The partition has been given to another replica meanwhile, which reads on from the offset before.
+                Err(KafkaError::StoreOffset(RDKafkaErrorCode::State)) | Ok(()) => {}
+                Err(error) => warn!(%error, topic, partition, "cannot store the offset; the messages come again"),
+            }
+        }
+    }
+
+    async fn apply(&self, events: &[CloudEvent]) -> anyhow::Result<()> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.database.begin().await?;
+        let new = inbox::record(&mut tx, &self.settings.consumer_group, events).await?;
+        if new.is_empty() {
+            return Ok(());
+        }
+        self.handler.handle(&mut tx, &new).await?;
+        self.database.commit(tx).await?;
+        self.handler.committed(&new);
+        Ok(())
+    }
+}
+
+/// Tells of rebalances.
+struct Rebalances(LogContext);
+
+impl ClientContext for Rebalances {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.0.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.0.error(error, reason);
+    }
+}
+
+impl ConsumerContext for Rebalances {
+    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        let (change, partitions) = match rebalance {
+            Rebalance::Assign(partitions) => ("assigned", partitions),
+            Rebalance::Revoke(partitions) => ("revoked", partitions),
+            Rebalance::Error(error) => return warn!(%error, "a rebalance failed"),
+        };
+        info!(change, partitions = partitions.count(), "partitions");
+    }
+}

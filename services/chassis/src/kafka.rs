@@ -1,0 +1,62 @@
+//! How this process speaks to Kafka: small buffers, for five services share a small machine.
+
+use rdkafka::{
+    ClientConfig, ClientContext,
+    config::RDKafkaLogLevel,
+    error::{KafkaError, KafkaResult},
+    producer::FutureProducer,
+};
+use tracing::{debug, error, info, warn};
+
+use crate::config::KafkaSettings;
+
+/// Sends librdkafka's log into ours.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct LogContext;
+
+impl ClientContext for LogContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        match level {
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
+                error!(facility, "kafka: {message}");
+            }
+            RDKafkaLogLevel::Warning => warn!(facility, "kafka: {message}"),
+            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => info!(facility, "kafka: {message}"),
+            RDKafkaLogLevel::Debug => debug!(facility, "kafka: {message}"),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        warn!(%error, "kafka: {reason}");
+    }
+}
+
+/// A producer that repeats no message and loses none, in the order of sending, and waits for Kafka without end.
+pub(crate) type Producer = FutureProducer<LogContext>;
+
+pub(crate) fn producer(settings: &KafkaSettings) -> KafkaResult<Producer> {
+    common(settings)
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        // No message is given up: the outbox has it anyway, and giving up one would let a later one overtake it.
+        .set("message.timeout.ms", "0")
+        .set("linger.ms", "1")
+        .set("queue.buffering.max.messages", "10000")
+        .set("queue.buffering.max.kbytes", "8192")
+        .create_with_context(LogContext)
+}
+
+/// What producers and consumers have in common.
+pub(crate) fn common(settings: &KafkaSettings) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", &settings.kafka_bootstrap_servers)
+        .set("client.id", &settings.consumer_group)
+        .set("socket.keepalive.enable", "true")
+        .set("socket.nagle.disable", "true")
+        .set("reconnect.backoff.max.ms", "2000")
+        .set("topic.metadata.refresh.interval.ms", "30000")
+        .set("allow.auto.create.topics", "false")
+        .set_log_level(RDKafkaLogLevel::Info);
+    config
+}

@@ -1,0 +1,158 @@
+//! Publishes the outbox: reads the oldest rows of its shards, sends them, and removes them when Kafka has them.
+//!
+//! There is no high-water mark: a row that becomes visible late is found whenever it becomes visible. After any error
+//! the producer is thrown away with all it holds, and the oldest rows are read again; readers see repetitions, never a
+//! gap or, within one order, another sequence.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context, bail};
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{
+    lease::{Leases, RENEW_EVERY},
+    publish::{self, Pending},
+};
+use crate::{
+    config::KafkaSettings,
+    db::Database,
+    kafka::{self, Producer},
+    tasks::{Backoff, Tasks},
+};
+
+/// How long a row of another process waits at most before this one looks for it.
+const POLL_EVERY: Duration = Duration::from_millis(100);
+/// How long a stopping relay tries to publish what is left; another replica, or the next start, publishes the rest.
+const FLUSH_FOR: Duration = Duration::from_secs(5);
+
+/// Starts the relay among `tasks`; when they stop, it publishes what is left and gives its shards back.
+pub(crate) fn start(tasks: &Tasks, database: Database, kafka: &KafkaSettings, holder: String) {
+    let leases = Leases::new(database.pool().clone(), holder);
+    let relay = Arc::new(Relay { leases, database, kafka: kafka.clone() });
+    tasks.spawn("outbox", move |stop| {
+        let relay = Arc::clone(&relay);
+        async move { relay.run(stop).await }
+    });
+}
+
+struct Relay {
+    database: Database,
+    leases: Leases,
+    kafka: KafkaSettings,
+}
+
+/// What lasts from one round to the next.
+struct State {
+    /// None at first, and after a failure with messages under way.
+    producer: Option<Discarded>,
+    balance_at: Instant,
+    held: usize,
+}
+
+impl Relay {
+    async fn run(&self, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut state = State { producer: None, balance_at: Instant::now(), held: 0 };
+        let flush_over = async {
+            stop.cancelled().await;
+            tokio::time::sleep(FLUSH_FOR).await;
+        };
+        tokio::select! {
+            () = self.publish_until(&stop, &mut state) => {}
+            () = flush_over => warn!("events are left in the outbox for another replica, or for the next start"),
+        }
+        drop(state);
+        if let Err(error) = self.leases.leave().await {
+            // They expire by themselves.
+            warn!(%error, "cannot give back the outbox' shards");
+        }
+        Ok(())
+    }
+
+    /// Publishes until told to stop, and then until nothing is left.
+    async fn publish_until(&self, stop: &CancellationToken, state: &mut State) {
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(3));
+        loop {
+            match self.round(state).await {
+                Ok(true) => backoff.reset(),
+                Ok(false) if stop.is_cancelled() => return,
+                Ok(false) => {
+                    backoff.reset();
+                    tokio::select! {
+                        () = self.database.relay_woken() => {}
+                        () = tokio::time::sleep(POLL_EVERY) => {}
+                        () = stop.cancelled() => {}
+                    }
+                }
+                Err(error) => {
+                    let retry_in = backoff.next_delay();
+                    metrics::counter!("outbox_publish_errors_total").increment(1);
+                    warn!(error = format!("{error:#}"), ?retry_in, "publishing the outbox failed");
+                    tokio::time::sleep(retry_in).await;
+                }
+            }
+        }
+    }
+
+    /// Whether there was something to publish.
+    async fn round(&self, state: &mut State) -> anyhow::Result<bool> {
+        if Instant::now() >= state.balance_at {
+            let held = self.leases.balance().await.context("cannot renew the outbox' leases")?;
+            if held != state.held {
+                info!(shards = held, "publishing the outbox' shards");
+                state.held = held;
+            }
+            state.balance_at = Instant::now() + RENEW_EVERY;
+        }
+        let rows = publish::read(self.database.pool(), self.leases.holder()).await.context("cannot read the outbox")?;
+        if rows.is_empty() {
+            return Ok(false);
+        }
+        self.publish(state, &rows).await?;
+        Ok(true)
+    }
+
+    /// Sends and removes `rows`, and renews the leases as long as that takes. When it fails, or is given up, the
+    /// producer goes with it.
+    async fn publish(&self, state: &mut State, rows: &[Pending]) -> anyhow::Result<()> {
+        let producer = match state.producer.take() {
+            Some(producer) => producer,
+            None => Discarded(Some(kafka::producer(&self.kafka).context("cannot make a Kafka producer")?)),
+        };
+        if let Some(producer) = &producer.0 {
+            tokio::select! {
+                sent = publish::send(producer, &self.kafka.topic_prefix, rows) => sent?,
+                lost = self.keep_leases(state.held) => return lost,
+            }
+        }
+        state.producer = Some(producer);
+        publish::delete(self.database.pool(), rows).await.context("cannot remove published rows")?;
+        metrics::counter!("outbox_published_total").increment(rows.len() as u64);
+        Ok(())
+    }
+
+    /// Renews until that is not possible: then another relay may publish the same shards.
+    async fn keep_leases(&self, held: usize) -> anyhow::Result<()> {
+        let mut ticks = tokio::time::interval_at(Instant::now() + RENEW_EVERY, RENEW_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let renewed = self.leases.renew().await.context("cannot renew the outbox' leases")?;
+            if renewed < held {
+                bail!("{} of {held} leases were lost while Kafka did not answer", held - renewed);
+            }
+        }
+    }
+}
+
+/// A producer that, when dropped, loses what it holds, on a thread that may wait for it.
+struct Discarded(Option<Producer>);
+
+impl Drop for Discarded {
+    fn drop(&mut self) {
+        if let Some(producer) = self.0.take() {
+            tokio::task::spawn_blocking(move || drop(producer));
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! What the order service says to the kitchen.
+
+use chassis::{consumer::Handler, db::Tx};
+use contract::{CloudEvent, Event};
+
+use crate::kitchen::{Kitchen, Ordered};
+
+/// Gives orders to the kitchen. Cancellations come by HTTP; their events are for other readers.
+#[derive(Debug)]
+pub(crate) struct Orders(pub(crate) Kitchen);
+
+impl Handler for Orders {
+    fn wants(&self, event: &Event) -> bool {
+        matches!(event, Event::Ordered(_))
+    }
+
+    async fn handle(&self, tx: &mut Tx, events: &[CloudEvent]) -> anyhow::Result<()> {
+        let orders = events.iter().filter_map(|event| match &event.event {
+            Event::Ordered(order) => Some(Ordered { order: order.clone(), traceparent: event.traceparent.clone() }),
+            _ => None,
+        });
+        Ok(self.0.take_orders(tx, orders.collect()).await?)
+    }
+
+    fn committed(&self, _: &[CloudEvent]) {
+        self.0.started().notify_one();
+    }
+}

@@ -1,0 +1,127 @@
+//! The numbers that the project promises, measured on the running cluster.
+
+use std::{env, time::Duration};
+
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::ResourceExt;
+use tests::{
+    api::Api,
+    cluster::{AuditLog, Cluster, OPERATOR_NAMESPACE, OPERATOR_SELECTOR},
+    measure::Measurement,
+    process::Service,
+    servers, wait,
+};
+
+const MEGABYTE: f64 = 1_000_000.0;
+/// Where the operator shows its metrics.
+const OPERATOR_PORT: u16 = 8080;
+
+fn within_limits(checks: impl IntoIterator<Item = Result<(), String>>) {
+    let over: Vec<_> = checks.into_iter().filter_map(Result::err).collect();
+    assert!(over.is_empty(), "{over:#?}");
+}
+
+/// Some orders to their end, so that every service has worked.
+async fn orders() {
+    let api = Api::new(servers::gateway());
+    let menu = api.menu_with_stock(20).await;
+    let mut placed = Vec::new();
+    for _ in 0..20 {
+        placed.push(api.place_one(&menu, 1).await);
+    }
+    for order in placed {
+        api.follow(&order, "DELIVERED").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_is_small_after_orders() {
+    let cluster = Cluster::connect().await;
+    let platform = cluster.quickstart().await;
+    platform.until_ready().await;
+    orders().await;
+    let mut checks = Vec::new();
+    for service in Service::ALL {
+        for (_, metrics) in platform.scrape(service).await.unwrap_or_else(|error| panic!("{service}: {error}")) {
+            let name = format!("resident memory after orders, {service}");
+            let value = metrics.get("process_resident_memory_bytes") / MEGABYTE;
+            checks.push(Measurement { name: &name, value, unit: "MB", limit: 20.0 }.check());
+        }
+    }
+    let operator = cluster.scrape(OPERATOR_NAMESPACE, OPERATOR_SELECTOR, OPERATOR_PORT).await;
+    for (_, metrics) in operator.unwrap_or_else(|error| panic!("operator: {error}")) {
+        let value = metrics.get("process_resident_memory_bytes") / MEGABYTE;
+        checks.push(Measurement { name: "resident memory, operator", value, unit: "MB", limit: 40.0 }.check());
+    }
+    within_limits(checks);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn services_are_ready_soon_after_their_start() {
+    let platform = Cluster::connect().await.quickstart().await;
+    platform.until_ready().await;
+    let mut checks = Vec::new();
+    for service in Service::ALL {
+        let pods = platform.scrape(service).await.unwrap_or_else(|error| panic!("{service}: {error}"));
+        // The quickest pod shows what the service needs: others may have waited for the database or the machine.
+        let seconds = pods.iter().map(|(_, metrics)| metrics.get("ready_seconds")).fold(f64::INFINITY, f64::min);
+        let name = format!("start to ready, {service}");
+        checks.push(Measurement { name: &name, value: seconds * 1000.0, unit: "ms", limit: 200.0 }.check());
+    }
+    within_limits(checks);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn images_are_small() {
+    let cluster = Cluster::connect().await;
+    let platform = cluster.quickstart().await;
+    let mut checks = Vec::new();
+    for service in Service::ALL {
+        let deployments = cluster.labelled::<Deployment>(&platform.namespace, &platform.selector_of(service)).await;
+        let pod = deployments.into_iter().next().and_then(|deployment| deployment.spec?.template.spec);
+        let image = pod.and_then(|pod| pod.containers.into_iter().next()?.image).expect("a Deployment's image");
+        let bytes = cluster.image_size(&image).await;
+        let bytes = f64::from(u32::try_from(bytes).expect("less than 4 GB"));
+        let name = format!("image size, {service}");
+        checks.push(Measurement { name: &name, value: bytes / MEGABYTE, unit: "MB", limit: 15.0 }.check());
+    }
+    within_limits(checks);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_rest_the_operator_writes_nothing() {
+    let seconds = env::var("TEST_REST_SECONDS").map_or(60, |text| text.parse().expect("TEST_REST_SECONDS: seconds"));
+    let platform = Cluster::connect().await.quickstart().await;
+    platform.until_ready().await;
+    // What earlier tests left to do (autoscalers settle, pods end) is not rest yet: it begins when the platform and its
+    // Deployments have not changed for a while.
+    let mut last = String::new();
+    let mut quiet = std::time::Instant::now();
+    wait::until("the platform at rest", Duration::from_secs(300), async || {
+        let deployments = platform.cluster.labelled::<Deployment>(&platform.namespace, &platform.selector()).await;
+        let mut versions: Vec<_> = deployments.iter().filter_map(ResourceExt::resource_version).collect();
+        versions
+            .extend(platform.api().get(&platform.name).await.map_err(|error| error.to_string())?.resource_version());
+        let now = versions.join(" ");
+        if now != last {
+            last = now;
+            quiet = std::time::Instant::now();
+        }
+        if quiet.elapsed() > Duration::from_secs(15) {
+            Ok(())
+        } else {
+            Err(format!("changed {:?} ago", quiet.elapsed()))
+        }
+    })
+    .await;
+
+    let log = AuditLog::from_now();
+    // Not waiting for luck: this is the time over which the writes are counted.
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+    let (leases, others) = log.operator_writes();
+    assert!(!leases.is_empty(), "the audit log shows the operator's Lease renewals, else it shows nothing at all");
+    let name = format!("the operator's writes at rest in {seconds} s");
+    let value = f64::from(u32::try_from(others.len()).expect("few"));
+    let check = Measurement { name: &name, value, unit: "requests", limit: 0.0 }.check();
+    check.unwrap_or_else(|error| panic!("{error}: {others:#?}"));
+}

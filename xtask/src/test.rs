@@ -1,0 +1,135 @@
+//! `cargo xtask test`: each layer on the real thing.
+
+use std::{
+    net::Ipv4Addr,
+    os::unix::fs::PermissionsExt,
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+use local::{
+    Binaries, Cache, Cluster, ControlPlane, Instance, Kafka, Lock, Postgres, Progress, SERVICES, install_packages, repository, require_root,
+    require_tools,
+};
+use tokio::runtime::Runtime;
+
+use crate::{conditions, platform, up};
+
+/// A layer of tests, by what it needs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Layer {
+    /// Nothing but the code
+    Pure,
+    /// The operator against a real kube-apiserver
+    Api,
+    /// The services against real Kafka and PostgreSQL
+    Services,
+    /// The whole platform on the local cluster
+    Cluster,
+}
+
+/// Runs layers, all of them when none is named, and sums up. A layer that fails does not keep the next from running.
+pub(crate) fn run(layers: &[Layer]) -> Result<()> {
+    let layers = if layers.is_empty() { Layer::value_variants() } else { layers };
+    let mut outcomes = Vec::new();
+    for &layer in layers {
+        let started = Instant::now();
+        let outcome = match layer {
+            Layer::Pure => cargo_test(&["--workspace"], &[]),
+            Layer::Api => api(),
+            Layer::Services => services(),
+            Layer::Cluster => cluster(),
+        };
+        outcomes.push((layer, outcome, started.elapsed()));
+    }
+    println!("\n{:<10} {:>7}", "layer", "time");
+    for (layer, outcome, took) in &outcomes {
+        let said = outcome.as_ref().map_or_else(|error| format!("FAILED: {error:#}"), |()| "passed".to_owned());
+        println!("{:<10} {:>5.0} s  {said}", format!("{layer:?}").to_lowercase(), took.as_secs_f64());
+    }
+    let failed = outcomes.iter().filter(|(_, outcome, _)| outcome.is_err()).count();
+    if failed > 0 {
+        bail!("{failed} of {} layers failed", outcomes.len());
+    }
+    Ok(())
+}
+
+fn api() -> Result<()> {
+    let binaries = prepare()?;
+    let directory = tempfile::tempdir()?;
+    let control_plane = ControlPlane::start(&binaries, directory.path())?;
+    let kubeconfig = control_plane.kubeconfig().to_string_lossy();
+    cargo_test(&["--package", "foodplatform-operator", "--features", "api-tests"], &[("TEST_KUBECONFIG", &kubeconfig)])
+}
+
+fn services() -> Result<()> {
+    let binaries = prepare()?;
+    // The tests start the services' binaries, which `cargo test` builds for their own packages only.
+    cargo("build", &SERVICES.map(|service| format!("--package={service}")).each_ref().map(String::as_str), &[])?;
+    let directory = tempfile::tempdir()?;
+    // PostgreSQL's own user must reach its directory in there.
+    std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o711))?;
+    let address = Ipv4Addr::LOCALHOST.into();
+    let postgres = Postgres::start(&directory.path().join("postgresql"), address)?;
+    let kafka = Kafka::start(&binaries, &directory.path().join("kafka"), address)?;
+    cargo_test(&["--package", "tests", "--features", "service-tests"], &[
+        ("TEST_KAFKA", &kafka.bootstrap_servers()),
+        ("TEST_DATABASE_URL", postgres.url()),
+    ])
+}
+
+fn cluster() -> Result<()> {
+    require_root()?;
+    let instance = Instance::test();
+    let _lock = Lock::take(&instance)?;
+    let outcome = on_cluster(&instance);
+    // Also after a failure, and its own failure counts too.
+    let down = Cluster::down(&instance).map(drop);
+    outcome.and(down)
+}
+
+fn on_cluster(instance: &Instance) -> Result<()> {
+    let progress = Progress::new();
+    let up = up::install(instance, &progress)?;
+    Runtime::new()?.block_on(async {
+        let client = up.target.client().await?;
+        conditions::wait_ready(client, platform::NAMESPACE, platform::NAME, &progress).await
+    })?;
+    cargo_test(&["--package", "tests", "--features", "cluster-tests", "--", "--test-threads=1"], &[
+        ("TEST_KUBECONFIG", &instance.kubeconfig().to_string_lossy()),
+        ("TEST_KUBECTL", &up.binaries.kubectl().to_string_lossy()),
+        ("TEST_HELM", &up.binaries.helm().to_string_lossy()),
+        ("TEST_GATEWAY", &up.gateway()),
+        ("TEST_KAFKA", &up.cluster.kafka_bootstrap_servers()),
+        ("TEST_DATABASE_URL", &up.cluster.database_url()?),
+        ("TEST_PODS_DATABASE_URL", &up.cluster.pods_database_url()?),
+        ("TEST_AUDIT_LOG", &instance.logs().join("audit.log").to_string_lossy()),
+        ("TEST_IMAGE_REGISTRY", &up.images.registry),
+        ("TEST_IMAGE_TAG", &up.images.services_tag),
+    ])
+}
+
+/// What every layer but the first needs.
+fn prepare() -> Result<Binaries> {
+    let progress = Progress::new();
+    require_tools()?;
+    install_packages(&progress)?;
+    Binaries::build(&Cache::open()?, &progress)
+}
+
+fn cargo_test(arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+    cargo("test", arguments, environment)
+}
+
+/// Runs cargo with its output going where ours goes.
+fn cargo(verb: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+    let mut command = Command::new("cargo");
+    command.arg(verb).args(arguments).envs(environment.iter().copied()).current_dir(repository()).stdin(Stdio::null());
+    let status = command.status().context("cannot start cargo")?;
+    if !status.success() {
+        bail!("cargo {verb} {} failed", arguments.join(" "));
+    }
+    Ok(())
+}
