@@ -36,28 +36,36 @@ impl Addons<'_> {
     pub(crate) fn metrics_server(&self, components: &Components<'_>) -> Program {
         let kubeconfig = components.kubeconfig();
         let kubeconfig = kubeconfig.display();
-        Program::new("metrics-server", self.binary, [
-            "metrics-server".to_owned(),
-            format!("--kubeconfig={kubeconfig}"),
-            format!("--authentication-kubeconfig={kubeconfig}"),
-            format!("--authorization-kubeconfig={kubeconfig}"),
-            format!("--secure-port={METRICS_PORT}"),
-            format!("--bind-address={}", self.instance.node_address()),
-            "--cert-dir=/run/metrics-server".to_owned(),
-            "--kubelet-preferred-address-types=InternalIP".to_owned(),
-            format!("--kubelet-certificate-authority={}", self.pki.certificate("ca")),
-            "--metric-resolution=10s".to_owned(),
-            // Must be less than the resolution.
-            "--kubelet-request-timeout=5s".to_owned(),
-        ])
+        Program::new(
+            "metrics-server",
+            self.binary,
+            [
+                "metrics-server".to_owned(),
+                format!("--kubeconfig={kubeconfig}"),
+                format!("--authentication-kubeconfig={kubeconfig}"),
+                format!("--authorization-kubeconfig={kubeconfig}"),
+                format!("--secure-port={METRICS_PORT}"),
+                format!("--bind-address={}", self.instance.node_address()),
+                "--cert-dir=/run/metrics-server".to_owned(),
+                "--kubelet-preferred-address-types=InternalIP".to_owned(),
+                format!("--kubelet-certificate-authority={}", self.pki.certificate("ca")),
+                "--metric-resolution=10s".to_owned(),
+                // Must be less than the resolution.
+                "--kubelet-request-timeout=5s".to_owned(),
+            ],
+        )
     }
 
     /// `binary` is the program that runs [`crate::provision`] when its first argument is `provision`.
     pub(crate) fn provisioner(&self, components: &Components<'_>, binary: &Path) -> Program {
-        Program::new("provisioner", binary, [
-            "provision".to_owned(),
-            format!("--kubeconfig={}", components.kubeconfig().display()),
-            format!("--volumes={}", self.instance.volumes().display()),
-        ])
+        Program::new(
+            "provisioner",
+            binary,
+            [
+                "provision".to_owned(),
+                format!("--kubeconfig={}", components.kubeconfig().display()),
+                format!("--volumes={}", self.instance.volumes().display()),
+            ],
+        )
     }
 }

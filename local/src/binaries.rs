@@ -41,7 +41,13 @@ impl Binaries {
             let addons = addons(cache, progress)?;
             let helm = helm(cache, progress)?;
             let kafka = kafka.join().map_err(|_| anyhow!("the build of Kafka panicked"))??;
-            Ok(Self { kubectl: kubernetes.join("kubectl"), kubernetes: kubernetes.join("kubernetes"), addons, helm, kafka })
+            Ok(Self {
+                kubectl: kubernetes.join("kubectl"),
+                kubernetes: kubernetes.join("kubernetes"),
+                addons,
+                helm,
+                kafka,
+            })
         })
     }
 
@@ -88,7 +94,12 @@ fn go_module(
     let key = checksum(&sources.each_ref().map(PathBuf::as_path), &[flags])?;
     cache.entry(name, &key, |directory| {
         let step = progress.step(&format!("build {name}"));
-        go(&step, &["build", "-v", "-trimpath", "-ldflags", flags, "-o", &directory.join(name).to_string_lossy(), "."], &module, None)?;
+        go(
+            &step,
+            &["build", "-v", "-trimpath", "-ldflags", flags, "-o", &directory.join(name).to_string_lossy(), "."],
+            &module,
+            None,
+        )?;
         finish(directory)?;
         step.done("");
         Ok(())

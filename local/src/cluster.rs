@@ -81,7 +81,10 @@ impl Cluster {
         addons.configure(&components)?;
         let start = Start { sandbox: &sandbox };
 
-        let database = Database::at(&state.join("postgresql"), SocketAddr::from((instance.node_address(), Dependencies::POSTGRES_PORT)))?;
+        let database = Database::at(
+            &state.join("postgresql"),
+            SocketAddr::from((instance.node_address(), Dependencies::POSTGRES_PORT)),
+        )?;
         thread::scope(|scope| -> Result<()> {
             let kafka = scope.spawn(|| start.kafka(instance, binaries, progress.step("start Kafka")));
             let postgres = scope.spawn(|| start.postgres(&database, progress.step("start PostgreSQL")));
@@ -268,10 +271,14 @@ fn apply(instance: &Instance, binaries: &Binaries) -> Result<()> {
     let file = instance.etc().join("objects.json");
     fs::write(&file, serde_json::to_string_pretty(&manifests::all(instance))?)?;
     let mut command = kubectl(instance, binaries);
-    exec::run(command.args(["apply", "--server-side", "--force-conflicts", "--field-manager=xtask", "--filename"]).arg(&file)).map(drop)
+    exec::run(
+        command.args(["apply", "--server-side", "--force-conflicts", "--field-manager=xtask", "--filename"]).arg(&file),
+    )
+    .map(drop)
 }
 
 fn is_node_ready(instance: &Instance, binaries: &Binaries) -> bool {
     let template = r#"jsonpath={.status.conditions[?(@.type=="Ready")].status}"#;
-    exec::run(kubectl(instance, binaries).args(["get", "node", "local", "--output", template])).is_ok_and(|status| status == "True")
+    exec::run(kubectl(instance, binaries).args(["get", "node", "local", "--output", template]))
+        .is_ok_and(|status| status == "True")
 }

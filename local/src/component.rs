@@ -70,17 +70,20 @@ impl Components<'_> {
     pub(crate) fn etcd(&self) -> Program {
         let clients = self.etcd_url();
         let peers = format!("http://127.0.0.1:{}", self.ports.etcd_peers);
-        self.program("etcd", [
-            format!("--data-dir={}", self.data.display()),
-            format!("--listen-client-urls={clients}"),
-            format!("--advertise-client-urls={clients}"),
-            format!("--listen-peer-urls={peers}"),
-            format!("--initial-advertise-peer-urls={peers}"),
-            format!("--initial-cluster=default={peers}"),
-            // The data needs to outlive a process, not a power cut.
-            "--unsafe-no-fsync".to_owned(),
-            "--log-level=warn".to_owned(),
-        ])
+        self.program(
+            "etcd",
+            [
+                format!("--data-dir={}", self.data.display()),
+                format!("--listen-client-urls={clients}"),
+                format!("--advertise-client-urls={clients}"),
+                format!("--listen-peer-urls={peers}"),
+                format!("--initial-advertise-peer-urls={peers}"),
+                format!("--initial-cluster=default={peers}"),
+                // The data needs to outlive a process, not a power cut.
+                "--unsafe-no-fsync".to_owned(),
+                "--log-level=warn".to_owned(),
+            ],
+        )
     }
 
     pub(crate) fn apiserver(&self) -> Program {
@@ -125,26 +128,32 @@ impl Components<'_> {
 
     pub(crate) fn controller_manager(&self) -> Program {
         let pki = self.pki;
-        self.program("kube-controller-manager", [
-            format!("--kubeconfig={}", self.kubeconfig().display()),
-            format!("--service-account-private-key-file={}", pki.key("service-accounts")),
-            format!("--root-ca-file={}", pki.certificate("ca")),
-            format!("--cluster-signing-cert-file={}", pki.certificate("ca")),
-            format!("--cluster-signing-key-file={}", pki.key("ca")),
-            "--use-service-account-credentials".to_owned(),
-            "--leader-elect=false".to_owned(),
-            "--secure-port=0".to_owned(),
-            "--controllers=*,-node-route-controller".to_owned(),
-            "--allocate-node-cidrs=false".to_owned(),
-        ])
+        self.program(
+            "kube-controller-manager",
+            [
+                format!("--kubeconfig={}", self.kubeconfig().display()),
+                format!("--service-account-private-key-file={}", pki.key("service-accounts")),
+                format!("--root-ca-file={}", pki.certificate("ca")),
+                format!("--cluster-signing-cert-file={}", pki.certificate("ca")),
+                format!("--cluster-signing-key-file={}", pki.key("ca")),
+                "--use-service-account-credentials".to_owned(),
+                "--leader-elect=false".to_owned(),
+                "--secure-port=0".to_owned(),
+                "--controllers=*,-node-route-controller".to_owned(),
+                "--allocate-node-cidrs=false".to_owned(),
+            ],
+        )
     }
 
     pub(crate) fn scheduler(&self) -> Program {
-        self.program("kube-scheduler", [
-            format!("--kubeconfig={}", self.kubeconfig().display()),
-            "--leader-elect=false".to_owned(),
-            "--secure-port=0".to_owned(),
-        ])
+        self.program(
+            "kube-scheduler",
+            [
+                format!("--kubeconfig={}", self.kubeconfig().display()),
+                "--leader-elect=false".to_owned(),
+                "--secure-port=0".to_owned(),
+            ],
+        )
     }
 
     fn program(&self, name: &str, arguments: impl IntoIterator<Item = String>) -> Program {

@@ -183,7 +183,14 @@ fn archive(binary: &str, reference: &str, storage: &Path, file: &Path) -> Result
 /// The same for docker, podman and buildah.
 fn build_arguments(binary: &str, reference: &str) -> [String; 6] {
     let context = repository().to_string_lossy().into_owned();
-    ["build".to_owned(), "--build-arg".to_owned(), format!("BINARY={binary}"), "--tag".to_owned(), reference.to_owned(), context]
+    [
+        "build".to_owned(),
+        "--build-arg".to_owned(),
+        format!("BINARY={binary}"),
+        "--tag".to_owned(),
+        reference.to_owned(),
+        context,
+    ]
 }
 
 /// Puts what the Dockerfile copies where it expects it.

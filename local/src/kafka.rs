@@ -120,6 +120,7 @@ impl Broker {
              listener.security.protocol.map={protocols},CONTROLLER:PLAINTEXT\n\
              log.dirs={}\n\
              auto.create.topics.enable=false\n\
+             controlled.shutdown.enable=false\n\
              group.initial.rebalance.delay.ms=0\n\
              offsets.topic.num.partitions=4\n\
              offsets.topic.replication.factor=1\n\

@@ -22,7 +22,11 @@ impl Lock {
     pub fn take(instance: &Instance) -> Result<Self> {
         let path = PathBuf::from(format!("/run/lock/foodplatform-{}.lock", instance.name()));
         loop {
-            let file = File::options().create(true).append(true).open(&path).with_context(|| format!("cannot open {}", path.display()))?;
+            let file = File::options()
+                .create(true)
+                .append(true)
+                .open(&path)
+                .with_context(|| format!("cannot open {}", path.display()))?;
             match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
                 Ok(file) => {
                     // The holder before may have removed the file between our opening and locking it.

@@ -32,13 +32,34 @@ pub(crate) fn all(instance: &Instance) -> Value {
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": dependencies}}),
     ];
     items.extend(service(instance, "kube-system", "metrics-server", None, 443, METRICS_PORT));
-    items.extend(service(instance, dependencies, "kafka", Some("None"), Dependencies::KAFKA_PORT, Dependencies::KAFKA_PORT));
-    items.extend(service(instance, dependencies, "postgresql", Some("None"), Dependencies::POSTGRES_PORT, Dependencies::POSTGRES_PORT));
+    items.extend(service(
+        instance,
+        dependencies,
+        "kafka",
+        Some("None"),
+        Dependencies::KAFKA_PORT,
+        Dependencies::KAFKA_PORT,
+    ));
+    items.extend(service(
+        instance,
+        dependencies,
+        "postgresql",
+        Some("None"),
+        Dependencies::POSTGRES_PORT,
+        Dependencies::POSTGRES_PORT,
+    ));
     json!({"apiVersion": "v1", "kind": "List", "items": items})
 }
 
 /// A Service without selector and its one endpoint, a port of the node.
-fn service(instance: &Instance, namespace: &str, name: &str, cluster_ip: Option<&str>, port: u16, target: u16) -> [Value; 2] {
+fn service(
+    instance: &Instance,
+    namespace: &str,
+    name: &str,
+    cluster_ip: Option<&str>,
+    port: u16,
+    target: u16,
+) -> [Value; 2] {
     let mut spec = json!({"ports": [{"port": port, "targetPort": target}]});
     if let Some(address) = cluster_ip {
         spec["clusterIP"] = json!(address);

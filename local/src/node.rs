@@ -38,16 +38,22 @@ impl Node<'_> {
     }
 
     pub(crate) fn kubelet(&self) -> Program {
-        self.program("kubelet", [
-            format!("--config={}", self.etc("kubelet.json").display()),
-            format!("--kubeconfig={}", self.etc("kubelet.conf").display()),
-            "--hostname-override=local".to_owned(),
-            format!("--node-ip={}", self.instance.node_address()),
-        ])
+        self.program(
+            "kubelet",
+            [
+                format!("--config={}", self.etc("kubelet.json").display()),
+                format!("--kubeconfig={}", self.etc("kubelet.conf").display()),
+                "--hostname-override=local".to_owned(),
+                format!("--node-ip={}", self.instance.node_address()),
+            ],
+        )
     }
 
     pub(crate) fn proxy(&self) -> Program {
-        self.program("kube-proxy", [format!("--config={}", self.etc("proxy.json").display()), "--hostname-override=local".to_owned()])
+        self.program(
+            "kube-proxy",
+            [format!("--config={}", self.etc("proxy.json").display()), "--hostname-override=local".to_owned()],
+        )
     }
 
     fn program(&self, name: &str, arguments: impl IntoIterator<Item = String>) -> Program {

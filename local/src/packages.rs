@@ -45,14 +45,16 @@ pub fn install_packages(progress: &Progress) -> Result<()> {
 
 fn is_installed(package: &str) -> bool {
     let mut query = Command::new("dpkg-query");
-    exec::run(query.args(["--show", "--showformat=${db:Status-Status}", package])).is_ok_and(|status| status == "installed")
+    exec::run(query.args(["--show", "--showformat=${db:Status-Status}", package]))
+        .is_ok_and(|status| status == "installed")
 }
 
 /// Debian's package makes and starts a server of its own when it is installed, unless this file says no.
 fn no_default_postgresql() -> Result<()> {
     let directory = Path::new("/etc/postgresql-common/createcluster.d");
     fs::create_dir_all(directory)?;
-    fs::write(directory.join("foodplatform.conf"), "create_main_cluster = false\n").context("cannot configure PostgreSQL's package")
+    fs::write(directory.join("foodplatform.conf"), "create_main_cluster = false\n")
+        .context("cannot configure PostgreSQL's package")
 }
 
 fn apt(arguments: &[&str]) -> Result<()> {

@@ -12,7 +12,9 @@ use crate::{Instance, exec};
 /// When this process does not run as root.
 pub fn require_root() -> Result<()> {
     if !Uid::effective().is_root() {
-        bail!("the local cluster needs root for namespaces, mounts and cgroups: run this as root (sudo -E cargo xtask …)");
+        bail!(
+            "the local cluster needs root for namespaces, mounts and cgroups: run this as root (sudo -E cargo xtask …)"
+        );
     }
     Ok(())
 }
@@ -63,7 +65,9 @@ pub(crate) fn require_subnet(instance: &Instance) -> Result<()> {
     for interface in interfaces {
         let name = interface["ifname"].as_str().unwrap_or_default();
         for address in interface["addr_info"].as_array().into_iter().flatten() {
-            let (Some(local), Some(length)) = (address["local"].as_str(), address["prefixlen"].as_u64()) else { continue };
+            let (Some(local), Some(length)) = (address["local"].as_str(), address["prefixlen"].as_u64()) else {
+                continue;
+            };
             if name != instance.host_interface() && overlaps(instance, local.parse()?, length) {
                 bail!(
                     "the interface {name} uses {local}/{length}, which the local cluster needs ({}): remove it (ip link delete {name})",

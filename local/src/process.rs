@@ -103,7 +103,12 @@ impl Server {
     /// # Errors
     /// When the kernel refuses.
     pub fn pause(&self) -> Result<()> {
-        self.family().into_iter().try_for_each(|pid| send(pid, Signal::SIGSTOP))
+        let family = self.family();
+        family.iter().try_for_each(|&pid| send(pid, Signal::SIGSTOP))?;
+        // Each thread stops when it gets to it.
+        wait::until(&format!("freezing {}", self.name), Duration::from_secs(10), || {
+            Ok(family.iter().copied().all(is_frozen))
+        })
     }
 
     /// Undoes [`Server::pause`].
@@ -172,7 +177,12 @@ fn pid_of(child: &Child) -> Pid {
 
 /// The state letter and the parent of a process.
 fn stat(pid: Pid) -> Option<(char, Pid)> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    read_stat(Path::new(&format!("/proc/{pid}")))
+}
+
+/// Likewise, of the process or thread whose directory in `/proc` this is.
+fn read_stat(directory: &Path) -> Option<(char, Pid)> {
+    let text = fs::read_to_string(directory.join("stat")).ok()?;
     // The command's name stands in parentheses and may hold anything.
     let mut fields = text.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?.chars().next()?;
@@ -181,6 +191,12 @@ fn stat(pid: Pid) -> Option<(char, Pid)> {
 
 fn is_running(pid: Pid) -> bool {
     stat(pid).is_some_and(|(state, _)| state != 'Z')
+}
+
+/// Whether every thread of a process is stopped, or the process is gone.
+fn is_frozen(pid: Pid) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    threads.filter_map(|thread| read_stat(&thread.path())).all(|(state, _)| matches!(state, 'T' | 'Z' | 'X'))
 }
 
 fn parents() -> HashMap<Pid, Pid> {

@@ -17,7 +17,12 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn new(name: &str, binary: &Path, arguments: impl IntoIterator<Item = String>) -> Self {
-        Self { name: name.to_owned(), binary: binary.to_owned(), arguments: arguments.into_iter().collect(), account: None }
+        Self {
+            name: name.to_owned(),
+            binary: binary.to_owned(),
+            arguments: arguments.into_iter().collect(),
+            account: None,
+        }
     }
 
     pub(crate) fn as_account(mut self, account: &Account) -> Self {
@@ -67,7 +72,8 @@ impl Account {
     /// Makes this account the owner of a file. Without root it stays the caller's.
     pub(crate) fn own(&self, file: &Path) -> Result<()> {
         if Uid::effective().is_root() {
-            chown(file, Some(self.0.uid), Some(self.0.gid)).with_context(|| format!("cannot own {}", file.display()))?;
+            chown(file, Some(self.0.uid), Some(self.0.gid))
+                .with_context(|| format!("cannot own {}", file.display()))?;
         }
         Ok(())
     }

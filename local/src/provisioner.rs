@@ -106,7 +106,8 @@ impl Provisioner {
 
     /// The volume's directory, which must be one of ours.
     fn path(&self, volume: &PersistentVolume) -> Result<PathBuf> {
-        let source = volume.spec.as_ref().and_then(|spec| spec.host_path.as_ref()).context("a volume without a directory")?;
+        let source =
+            volume.spec.as_ref().and_then(|spec| spec.host_path.as_ref()).context("a volume without a directory")?;
         let path = PathBuf::from(&source.path);
         ensure!(path.parent() == Some(&self.directory), "{} is not a directory of ours", path.display());
         Ok(path)

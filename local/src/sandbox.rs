@@ -143,7 +143,8 @@ impl Sandbox {
         kill(init, Signal::SIGKILL).with_context(|| format!("cannot kill process {init}"))?;
         // Process 1 is gone only after every other process in there.
         wait::until("the end of the cluster's processes", Duration::from_secs(30), || {
-            Ok(!Path::new(&format!("/proc/{init}/ns/pid")).exists() || fs::read_link(format!("/proc/{init}/exe")).is_err())
+            Ok(!Path::new(&format!("/proc/{init}/ns/pid")).exists()
+                || fs::read_link(format!("/proc/{init}/exe")).is_err())
         })
     }
 
@@ -171,4 +172,3 @@ impl Sandbox {
 fn binary(instance: &Instance) -> PathBuf {
     instance.state().join("bin/pause")
 }
-

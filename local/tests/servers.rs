@@ -51,7 +51,9 @@ fn postgresql_keeps_its_data_over_a_kill() {
     let directory = directory();
     let mut postgres = Postgres::start(&directory.path().join("postgresql"), Ipv4Addr::LOCALHOST.into()).unwrap();
     let url = postgres.url().to_owned();
-    let sql = |text: &str| run(Command::new("psql").env("PGCONNECT_TIMEOUT", "1").args([&url, "--tuples-only", "--command", text]));
+    let sql = |text: &str| {
+        run(Command::new("psql").env("PGCONNECT_TIMEOUT", "1").args([&url, "--tuples-only", "--command", text]))
+    };
     sql("CREATE TABLE kept AS SELECT 7 AS number").unwrap();
     lives(&mut postgres.server, || sql("SELECT 1").is_ok());
     assert_eq!(sql("SELECT number FROM kept").unwrap().trim(), "7");

@@ -24,7 +24,12 @@ pub(crate) fn platforms(client: Client, namespace: &str) -> Api<DynamicObject> {
 }
 
 /// Watches until the platform's status says Ready for the spec that it has now.
-pub(crate) async fn wait_ready(client: Client, namespace: &str, name: &str, progress: &Progress) -> Result<DynamicObject> {
+pub(crate) async fn wait_ready(
+    client: Client,
+    namespace: &str,
+    name: &str,
+    progress: &Progress,
+) -> Result<DynamicObject> {
     let step = progress.step("wait for Ready");
     let only = watcher::Config::default().fields(&format!("metadata.name={name}"));
     let changes = watcher(platforms(client, namespace), only).default_backoff().applied_objects();
@@ -54,7 +59,8 @@ pub(crate) async fn wait_ready(client: Client, namespace: &str, name: &str, prog
 /// Whether the status is about the present spec and says Ready.
 pub(crate) fn is_ready(platform: &DynamicObject) -> bool {
     let status = &platform.data["status"];
-    let ready = status["conditions"].as_array().into_iter().flatten().any(|it| it["type"] == "Ready" && it["status"] == "True");
+    let ready =
+        status["conditions"].as_array().into_iter().flatten().any(|it| it["type"] == "Ready" && it["status"] == "True");
     ready && status["observedGeneration"].as_i64() == platform.metadata.generation
 }
 
@@ -65,8 +71,12 @@ fn conditions(platform: &Value) -> Vec<(String, String)> {
     conditions
         .map(|condition| {
             let kind = text(condition, "type");
-            let line =
-                format!("{kind:<12} {:<7} {}: {}", text(condition, "status"), text(condition, "reason"), text(condition, "message"));
+            let line = format!(
+                "{kind:<12} {:<7} {}: {}",
+                text(condition, "status"),
+                text(condition, "reason"),
+                text(condition, "message")
+            );
             (kind, line)
         })
         .collect()

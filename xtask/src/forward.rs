@@ -26,7 +26,8 @@ impl Forward {
         // "Forwarding from 127.0.0.1:40123 -> 8080"
         let first = BufReader::new(stdout).lines().next().transpose()?.unwrap_or_default();
         let address = first.split_whitespace().find(|word| word.starts_with("127.0.0.1:"));
-        forward.address = format!("http://{}", address.with_context(|| format!("kubectl port-forward to {service} failed"))?);
+        forward.address =
+            format!("http://{}", address.with_context(|| format!("kubectl port-forward to {service} failed"))?);
         Ok(forward)
     }
 

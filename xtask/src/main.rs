@@ -69,7 +69,11 @@ enum Command {
         layers: Vec<test::Layer>,
     },
     /// Measure a run on the local cluster and write the numbers into README.md
-    Measure,
+    Measure {
+        /// Start from empty caches first: some 20 minutes more
+        #[arg(long)]
+        cold: bool,
+    },
     /// Serve claims on the local cluster (started by `up`)
     #[command(hide = true)]
     Provision {
@@ -110,9 +114,10 @@ fn run(command: Command) -> Result<()> {
         Command::Images { push } => images::build(push.as_deref()),
         Command::Crds { check } => crds::write(check),
         Command::Test { layers } => test::run(&layers),
-        Command::Measure => measure::measure(),
-        Command::Provision { kubeconfig, volumes } => {
-            tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(local::provision(&kubeconfig, &volumes))
-        }
+        Command::Measure { cold } => measure::measure(cold),
+        Command::Provision { kubeconfig, volumes } => tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?
+            .block_on(local::provision(&kubeconfig, &volumes)),
     }
 }

@@ -84,7 +84,9 @@ impl Shop<'_> {
     async fn look(&self, path: &str) -> Result<String> {
         let answer = match self.http.get(format!("{}{path}", self.gateway)).send().await {
             Ok(answer) if answer.status().is_success() => answer.json::<Value>().await?,
-            Ok(answer) if answer.status() == StatusCode::NOT_FOUND || is_passing(answer.status()) => return Ok(String::new()),
+            Ok(answer) if answer.status() == StatusCode::NOT_FOUND || is_passing(answer.status()) => {
+                return Ok(String::new());
+            }
             Ok(answer) => bail!("GET {path} answered {}", answer.status()),
             Err(_) => return Ok(String::new()),
         };

@@ -24,8 +24,6 @@ pub(crate) const EXAMPLE_DATABASE: &str =
 pub(crate) fn install_operator(target: &Target, images: &Images, progress: &Progress) -> Result<()> {
     let step = progress.step("install the operator");
     let chart = repository().join("charts").join(RELEASE);
-    // Helm installs CRDs once and never upgrades them.
-    target.apply_file(&repository().join("crds"))?;
     let description = format!("{}/operator:{} chart {}", images.registry, images.operator_tag, fingerprint(&chart)?);
     let status = run(&mut target.helm(&["status", RELEASE, "--namespace", OPERATOR_NAMESPACE, "--output", "json"]));
     let status: Value = status.ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
@@ -34,7 +32,7 @@ pub(crate) fn install_operator(target: &Target, images: &Images, progress: &Prog
         return Ok(());
     }
     run(target
-        .helm(&["upgrade", RELEASE, "--install", "--namespace", OPERATOR_NAMESPACE, "--create-namespace", "--skip-crds"])
+        .helm(&["upgrade", RELEASE, "--install", "--namespace", OPERATOR_NAMESPACE, "--create-namespace"])
         .args(["--set", &format!("image.repository={}/operator", images.registry)])
         .args(["--set-string", &format!("image.tag={}", images.operator_tag)])
         .args(["--description", &description])
@@ -69,7 +67,8 @@ pub(crate) fn apply_quickstart(target: &Target, images: &Images, progress: &Prog
     let step = progress.step("apply examples/quickstart");
     let path = repository().join("examples/quickstart.yaml");
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let documents: Vec<Value> = serde_saphyr::from_multiple(&text).with_context(|| format!("{} is no YAML", path.display()))?;
+    let documents: Vec<Value> =
+        serde_saphyr::from_multiple(&text).with_context(|| format!("{} is no YAML", path.display()))?;
     create_namespace(target)?;
     let before = generation(target);
     for mut document in documents {

@@ -37,7 +37,9 @@ impl Target {
     /// The current kubeconfig's cluster, with the clients on PATH.
     pub(crate) fn current() -> Result<Self> {
         let target = Self { kubectl: "kubectl".into(), helm: "helm".into(), kubeconfig: None };
-        for (tool, where_from) in [("kubectl", "https://kubernetes.io/docs/tasks/tools"), ("helm", "https://helm.sh/docs/intro/install")] {
+        for (tool, where_from) in
+            [("kubectl", "https://kubernetes.io/docs/tasks/tools"), ("helm", "https://helm.sh/docs/intro/install")]
+        {
             let version = if tool == "helm" { vec!["version", "--short"] } else { vec!["version", "--client"] };
             if run(Command::new(tool).args(version)).is_err() {
                 bail!("{tool} is not on PATH: install it from {where_from}");
@@ -71,7 +73,8 @@ impl Target {
     /// Applies a file, a directory of files, or a URL.
     pub(crate) fn apply_file(&self, path: &Path) -> Result<()> {
         let path = path.to_string_lossy();
-        run(&mut self.kubectl(&["apply", "--server-side", "--force-conflicts", FIELD_MANAGER, "--filename", &path])).map(drop)
+        run(&mut self.kubectl(&["apply", "--server-side", "--force-conflicts", FIELD_MANAGER, "--filename", &path]))
+            .map(drop)
     }
 
     /// Applies one object.
@@ -85,7 +88,9 @@ impl Target {
     /// A client of this cluster.
     pub(crate) async fn client(&self) -> Result<Client> {
         let config = match &self.kubeconfig {
-            Some(path) => Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &KubeConfigOptions::default()).await?,
+            Some(path) => {
+                Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &KubeConfigOptions::default()).await?
+            }
             None => Config::infer().await.context("the current kubeconfig cannot be used")?,
         };
         Ok(Client::try_from(config)?)

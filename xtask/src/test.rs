@@ -10,8 +10,8 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use local::{
-    Binaries, Cache, Cluster, ControlPlane, Instance, Kafka, Lock, Postgres, Progress, SERVICES, install_packages, repository, require_root,
-    require_tools,
+    Binaries, Cache, Cluster, ControlPlane, Instance, Kafka, Lock, Postgres, Progress, SERVICES, install_packages,
+    repository, require_root, require_tools,
 };
 use tokio::runtime::Runtime;
 
@@ -74,10 +74,10 @@ fn services() -> Result<()> {
     let address = Ipv4Addr::LOCALHOST.into();
     let postgres = Postgres::start(&directory.path().join("postgresql"), address)?;
     let kafka = Kafka::start(&binaries, &directory.path().join("kafka"), address)?;
-    cargo_test(&["--package", "tests", "--features", "service-tests"], &[
-        ("TEST_KAFKA", &kafka.bootstrap_servers()),
-        ("TEST_DATABASE_URL", postgres.url()),
-    ])
+    cargo_test(
+        &["--package", "tests", "--features", "service-tests"],
+        &[("TEST_KAFKA", &kafka.bootstrap_servers()), ("TEST_DATABASE_URL", postgres.url())],
+    )
 }
 
 fn cluster() -> Result<()> {
@@ -97,18 +97,21 @@ fn on_cluster(instance: &Instance) -> Result<()> {
         let client = up.target.client().await?;
         conditions::wait_ready(client, platform::NAMESPACE, platform::NAME, &progress).await
     })?;
-    cargo_test(&["--package", "tests", "--features", "cluster-tests", "--", "--test-threads=1"], &[
-        ("TEST_KUBECONFIG", &instance.kubeconfig().to_string_lossy()),
-        ("TEST_KUBECTL", &up.binaries.kubectl().to_string_lossy()),
-        ("TEST_HELM", &up.binaries.helm().to_string_lossy()),
-        ("TEST_GATEWAY", &up.gateway()),
-        ("TEST_KAFKA", &up.cluster.kafka_bootstrap_servers()),
-        ("TEST_DATABASE_URL", &up.cluster.database_url()?),
-        ("TEST_PODS_DATABASE_URL", &up.cluster.pods_database_url()?),
-        ("TEST_AUDIT_LOG", &instance.logs().join("audit.log").to_string_lossy()),
-        ("TEST_IMAGE_REGISTRY", &up.images.registry),
-        ("TEST_IMAGE_TAG", &up.images.services_tag),
-    ])
+    cargo_test(
+        &["--package", "tests", "--features", "cluster-tests", "--", "--test-threads=1"],
+        &[
+            ("TEST_KUBECONFIG", &instance.kubeconfig().to_string_lossy()),
+            ("TEST_KUBECTL", &up.binaries.kubectl().to_string_lossy()),
+            ("TEST_HELM", &up.binaries.helm().to_string_lossy()),
+            ("TEST_GATEWAY", &up.gateway()),
+            ("TEST_KAFKA", &up.cluster.kafka_bootstrap_servers()),
+            ("TEST_DATABASE_URL", &up.cluster.database_url()?),
+            ("TEST_PODS_DATABASE_URL", &up.cluster.pods_database_url()?),
+            ("TEST_AUDIT_LOG", &instance.logs().join("audit.log").to_string_lossy()),
+            ("TEST_IMAGE_REGISTRY", &up.images.registry),
+            ("TEST_IMAGE_TAG", &up.images.services_tag),
+        ],
+    )
 }
 
 /// What every layer but the first needs.

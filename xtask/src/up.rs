@@ -4,8 +4,8 @@ use std::{env, thread, time::Instant};
 
 use anyhow::{Result, anyhow};
 use local::{
-    Binaries, Cache, Cluster, Images, Instance, Lock, Progress, install_packages, repository, require_root, require_space,
-    require_tools,
+    Binaries, Cache, Cluster, Images, Instance, Lock, Progress, install_packages, repository, require_root,
+    require_space, require_tools,
 };
 use tokio::runtime::Runtime;
 
@@ -86,7 +86,11 @@ pub(crate) fn install(instance: &Instance, progress: &Progress) -> Result<Up> {
 }
 
 /// Packages, binaries and the cluster, and `beside` them what does not need them.
-fn prepare(instance: &Instance, progress: &Progress, beside: impl FnOnce() -> Result<()> + Send) -> Result<(Binaries, Cluster)> {
+fn prepare(
+    instance: &Instance,
+    progress: &Progress,
+    beside: impl FnOnce() -> Result<()> + Send,
+) -> Result<(Binaries, Cluster)> {
     require_tools()?;
     let cache = Cache::open()?;
     require_space(cache.root(), CACHE_GIBIBYTES)?;
@@ -134,6 +138,9 @@ fn hints(kubectl: &str, gateway: &str) {
     let namespace = platform::NAMESPACE;
     println!("Worth trying:");
     println!("  {kubectl} get foodplatforms -A -o wide");
-    println!("  {kubectl} -n {namespace} scale deployment {}-cook --replicas=0   # and see the operator undo it", platform::NAME);
+    println!(
+        "  {kubectl} -n {namespace} scale deployment {}-cook --replicas=0   # and see the operator undo it",
+        platform::NAME
+    );
     println!("  curl {gateway}/mypages?customerId=kim");
 }

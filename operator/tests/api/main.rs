@@ -1,0 +1,13 @@
+//! The operator against a real API server and a real Kafka.
+//!
+//! `TEST_KUBECONFIG` is a control plane with the controller manager and without nodes, `TEST_KAFKA` the bootstrap servers
+//! of a Kafka with one broker. Each test has a namespace and an operator of its own, so that they run in any order and
+//! side by side.
+
+mod admission;
+mod children;
+mod conditions;
+mod kubelet;
+mod lifecycle;
+mod topics;
+mod world;

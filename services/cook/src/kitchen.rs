@@ -111,6 +111,9 @@ impl Kitchen {
         let mut tx = self.database.begin().await?;
         let completed = cooks::complete_due(&mut tx, now(), limit.into()).await?;
         let count = completed.len();
+        if count == 0 {
+            return Ok(0);
+        }
         let events: Vec<_> =
             completed.into_iter().map(|(cook, trace)| self.event(domain::event(cook), trace)).collect();
         outbox::append(&mut tx, &events).await?;

@@ -88,6 +88,9 @@ impl Courier {
         let mut tx = self.database.begin().await?;
         let advanced = store::advance_due(&mut tx, now(), limit.into()).await?;
         let count = advanced.len();
+        if count == 0 {
+            return Ok(0);
+        }
         let events: Vec<_> =
             advanced.into_iter().map(|(delivery, trace)| self.event(domain::event(delivery), trace)).collect();
         outbox::append(&mut tx, &events).await?;

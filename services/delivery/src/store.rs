@@ -123,14 +123,15 @@ pub(crate) async fn advance_due(
     now: DateTime<Utc>,
     limit: i64,
 ) -> sqlx::Result<Vec<(DeliverySnapshot, Option<String>)>> {
-    let sql = "UPDATE deliveries
-               SET status = CASE status WHEN 'STARTED' THEN 'PICKED_UP' ELSE 'DELIVERED' END,
-                   due_at = hand_over_at, updated_at = $1, version = version + 1
-               WHERE order_id IN (
+    let sql = "WITH due AS (
                    SELECT order_id FROM deliveries WHERE status IN ('STARTED', 'PICKED_UP') AND due_at <= $1
                    ORDER BY due_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
                )
-               RETURNING *";
+               UPDATE deliveries
+               SET status = CASE status WHEN 'STARTED' THEN 'PICKED_UP' ELSE 'DELIVERED' END,
+                   due_at = hand_over_at, updated_at = $1, version = version + 1
+               FROM due WHERE deliveries.order_id = due.order_id
+               RETURNING deliveries.*";
     let rows = sqlx::query_as::<_, Row>(sql).bind(now).bind(limit).fetch_all(db).await?;
     let with_trace = |mut row: Row| {
         let traceparent = row.traceparent.take();

@@ -73,7 +73,8 @@ impl Knowledge {
     }
 
     /// A number that grows with every change and depends on nothing but what is known: the same on every replica,
-    /// and after a rebuild. It is the event stream's id.
+    /// and after a rebuild. It is the event stream's id. (One change does not count: of two requests for one order the
+    /// earlier may come later. The order that becomes of it does.)
     pub(crate) fn version(&self) -> i64 {
         self.order.as_ref().map_or(0, |part| part.version)
             + self.cook.as_ref().map_or(0, |part| part.version)

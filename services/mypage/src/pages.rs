@@ -41,3 +41,35 @@ fn answer(kind: &'static str, content: &'static str) -> Response {
     ];
     (headers, content).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, http::Request};
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn fetch(path: &str) -> (Response, String) {
+        let mut response = routes().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
+        let body = axum::body::to_bytes(std::mem::take(response.body_mut()), 1 << 20).await.unwrap();
+        (response, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn whatever_a_page_names_is_served_from_here() {
+        let mut paths = vec!["/".to_owned(), "/ui/orders/o-1".to_owned()];
+        let mut seen = std::collections::BTreeSet::new();
+        while let Some(path) = paths.pop() {
+            if !seen.insert(path.clone()) {
+                continue;
+            }
+            let (response, text) = fetch(&path).await;
+            assert_eq!(response.status(), 200, "{path}");
+            assert_eq!(response.headers()[header::CONTENT_SECURITY_POLICY], CONTENT_SECURITY_POLICY, "{path}");
+            let named = text.split('"').filter(|word| word.starts_with("/ui/") && word.contains('.'));
+            paths.extend(named.map(str::to_owned));
+            assert!(!text.contains("style=\"") && !text.contains("onclick=\""), "{path} breaks its own policy");
+        }
+        assert!(seen.len() > 5, "{seen:?}");
+    }
+}

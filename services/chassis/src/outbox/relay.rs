@@ -45,7 +45,7 @@ struct Relay {
 
 /// What lasts from one round to the next.
 struct State {
-    /// None at first, and after a failure with messages under way.
+    /// None after a failure with messages under way.
     producer: Option<Discarded>,
     balance_at: Instant,
     held: usize,
@@ -53,7 +53,8 @@ struct State {
 
 impl Relay {
     async fn run(&self, stop: CancellationToken) -> anyhow::Result<()> {
-        let mut state = State { producer: None, balance_at: Instant::now(), held: 0 };
+        // Made ahead of the first event, so that it has found the brokers by then.
+        let mut state = State { producer: Some(self.producer()?), balance_at: Instant::now(), held: 0 };
         let flush_over = async {
             stop.cancelled().await;
             tokio::time::sleep(FLUSH_FOR).await;
@@ -118,7 +119,7 @@ impl Relay {
     async fn publish(&self, state: &mut State, rows: &[Pending]) -> anyhow::Result<()> {
         let producer = match state.producer.take() {
             Some(producer) => producer,
-            None => Discarded(Some(kafka::producer(&self.kafka).context("cannot make a Kafka producer")?)),
+            None => self.producer()?,
         };
         if let Some(producer) = &producer.0 {
             tokio::select! {
@@ -130,6 +131,10 @@ impl Relay {
         publish::delete(self.database.pool(), rows).await.context("cannot remove published rows")?;
         metrics::counter!("outbox_published_total").increment(rows.len() as u64);
         Ok(())
+    }
+
+    fn producer(&self) -> anyhow::Result<Discarded> {
+        kafka::producer(&self.kafka).map(|producer| Discarded(Some(producer))).context("cannot make a Kafka producer")
     }
 
     /// Renews until that is not possible: then another relay may publish the same shards.

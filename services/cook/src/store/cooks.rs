@@ -158,12 +158,13 @@ pub(crate) async fn complete_due(
     now: DateTime<Utc>,
     limit: i64,
 ) -> sqlx::Result<Vec<(CookSnapshot, Option<String>)>> {
-    let sql = "UPDATE cooks SET status = 'COMPLETED', updated_at = $1, version = version + 1
-               WHERE order_id IN (
+    let sql = "WITH due AS (
                    SELECT order_id FROM cooks WHERE status = 'STARTED' AND due_at <= $1
                    ORDER BY due_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
                )
-               RETURNING *";
+               UPDATE cooks SET status = 'COMPLETED', updated_at = $1, version = version + 1
+               FROM due WHERE cooks.order_id = due.order_id
+               RETURNING cooks.*";
     let rows = sqlx::query_as::<_, Row>(sql).bind(now).bind(limit).fetch_all(db).await?;
     let with_trace = |mut row: Row| {
         let traceparent = row.traceparent.take();

@@ -1,0 +1,113 @@
+//! What is said when something is wrong, and that it heals.
+
+use foodplatform_operator::api::condition::{READY, RECONCILING, STALLED, TOPICS_READY};
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
+use kube::api::ListParams;
+use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::{
+    kubelet::Fate,
+    world::{World, is, kafka, message},
+};
+
+#[tokio::test]
+async fn a_missing_secret_is_named_and_waited_for() {
+    let world = World::without_secret("secret").await;
+    world.shop(json!({})).await;
+    let shop = world.shop_when("without its Secret", |shop| is(shop, READY, "False", "SecretNotFound")).await;
+    let expected = format!("Secret {}/database is not there: create it with key url", world.namespace);
+    assert!(message(&shop, READY).starts_with(&expected), "{}", message(&shop, READY));
+    assert!(is(&shop, STALLED, "True", "SecretNotFound"));
+    assert!(is(&shop, RECONCILING, "False", "SecretNotFound"));
+
+    world.secret("uri").await;
+    let shop = world.shop_when("without the key", |shop| message(shop, READY).contains("no key url")).await;
+    assert!(is(&shop, STALLED, "True", "SecretNotFound"));
+
+    world.secret("url").await;
+    let shop = world.ready().await;
+    assert!(is(&shop, STALLED, "False", "Ready"));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_new_secret_rolls_the_pods() {
+    let world = World::start("rotate").await;
+    world.shop(json!({})).await;
+    world.ready().await;
+    let before = world.get::<Deployment>("shop-order").await.unwrap().metadata.generation;
+    world
+        .patch::<k8s_openapi::api::core::v1::Secret>("database", json!({ "stringData": { "url": "postgres://new@192.0.2.1/food" } }))
+        .await;
+    crate::world::eventually("the pods to roll", || async {
+        (world.get::<Deployment>("shop-order").await?.metadata.generation > before).then_some(())
+    })
+    .await;
+    world.ready().await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_object_of_somebody_else_is_never_taken() {
+    let world = World::start("conflict").await;
+    let theirs = json!({ "metadata": { "name": "shop-cook" }, "data": { "mine": "yes" } });
+    world.create::<ConfigMap>(theirs).await;
+    world.shop(json!({})).await;
+    let shop = world.shop_when("in conflict", |shop| is(shop, READY, "False", "NameConflict")).await;
+    assert!(message(&shop, READY).contains("ConfigMap"), "{}", message(&shop, READY));
+    assert!(message(&shop, READY).contains("shop-cook"));
+    let left = world.get::<ConfigMap>("shop-cook").await.unwrap();
+    assert_eq!(left.data.unwrap().len(), 1);
+    assert!(left.metadata.labels.is_none());
+
+    world.delete::<ConfigMap>("shop-cook").await;
+    world.ready().await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_unreachable_kafka_is_told_and_waited_for() {
+    // A port that is free now and stays so until a way to the real Kafka opens there.
+    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let world = World::start("kafka").await;
+    world.shop(json!({ "kafka": { "bootstrapServers": address.to_string() } })).await;
+    let shop =
+        world.shop_when("without Kafka", |shop| is(shop, TOPICS_READY, "False", "KafkaUnreachable")).await;
+    let expected = format!("Kafka at {address} can't be reached: Connection refused; retrying");
+    assert_eq!(message(&shop, TOPICS_READY), expected);
+    assert!(is(&shop, READY, "False", "KafkaUnreachable"));
+    assert!(is(&shop, RECONCILING, "True", "KafkaUnreachable"), "it heals by itself");
+    assert!(is(&shop, STALLED, "False", "KafkaUnreachable"));
+    assert!(world.api::<Deployment>().list(&ListParams::default()).await.unwrap().items.is_empty());
+    assert!(world.get::<ConfigMap>("shop-cook").await.is_some(), "everything else is there already");
+
+    let door = TcpListener::bind(address).await.unwrap();
+    let way = tokio::spawn(async move {
+        while let Ok((mut from, _)) = door.accept().await {
+            tokio::spawn(async move {
+                if let Ok(mut to) = TcpStream::connect(kafka()).await {
+                    let _ = tokio::io::copy_bidirectional(&mut from, &mut to).await;
+                }
+            });
+        }
+    });
+    world.ready().await;
+    way.abort();
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_unreachable_database_is_told_and_waited_for() {
+    let world = World::start("database").await;
+    let words = r#"{"level":"ERROR","fields":{"message":"ends","error":"cannot connect to 192.0.2.1: Connection refused"}}"#;
+    world.pods(Fate::MigrationsFail(words.to_owned()));
+    world.shop(json!({})).await;
+    let shop = world.shop_when("without a database", |shop| is(shop, READY, "False", "DatabaseUnreachable")).await;
+    assert!(message(&shop, READY).contains("order can't reach the database: cannot connect to 192.0.2.1"));
+    assert!(is(&shop, STALLED, "False", "DatabaseUnreachable"), "it heals by itself");
+
+    world.pods(Fate::Work);
+    world.ready().await;
+    world.end().await;
+}

@@ -1,0 +1,79 @@
+//! Being deleted, and coming back.
+
+use foodplatform_operator::api::FoodPlatform;
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    batch::v1::Job,
+    core::v1::{ConfigMap, PersistentVolumeClaim, Service},
+};
+use kube::{ResourceExt as _, api::ListParams};
+use serde_json::json;
+
+use crate::world::{World, eventually};
+
+#[tokio::test]
+async fn children_go_with_the_platform_and_retained_claims_come_back() {
+    let world = World::start("delete").await;
+    let volume = json!({ "logs": { "volume": { "size": "64Mi" } } });
+    world.shop(volume.clone()).await;
+    world.ready().await;
+    let claim = world.get::<PersistentVolumeClaim>("shop-order-logs").await.unwrap().uid();
+
+    world.delete::<FoodPlatform>("shop").await;
+    eventually("every child to be gone", || async {
+        let ours = ListParams::default().labels("app.kubernetes.io/part-of=shop");
+        let count = world.api::<Deployment>().list(&ours).await.unwrap().items.len()
+            + world.api::<Service>().list(&ours).await.unwrap().items.len()
+            + world.api::<ConfigMap>().list(&ours).await.unwrap().items.len()
+            + world.api::<Job>().list(&ours).await.unwrap().items.len();
+        (count == 0).then_some(())
+    })
+    .await;
+    let kept = world.get::<PersistentVolumeClaim>("shop-order-logs").await.unwrap();
+    assert_eq!(kept.uid(), claim);
+    assert!(kept.metadata.deletion_timestamp.is_none());
+
+    world.shop(volume).await;
+    world.ready().await;
+    let adopted = world.get::<PersistentVolumeClaim>("shop-order-logs").await.unwrap();
+    assert_eq!(adopted.uid(), claim);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_platform_that_is_recreated_at_once_takes_nothing_of_the_former() {
+    let world = World::start("recreate").await;
+    world.shop(json!({})).await;
+    world.ready().await;
+    world.delete::<FoodPlatform>("shop").await;
+    eventually("the platform to be gone", || async {
+        world.get::<FoodPlatform>("shop").await.is_none().then_some(())
+    })
+    .await;
+    world.shop(json!({})).await;
+    let shop = world.ready().await;
+    eventually("all children to be the new platform's", || async {
+        let deployments = world.api::<Deployment>().list(&ListParams::default()).await.unwrap();
+        let ours = |d: &Deployment| d.owner_references().iter().all(|owner| Some(&owner.uid) == shop.uid().as_ref());
+        (deployments.items.len() == 5 && deployments.iter().all(ours)).then_some(())
+    })
+    .await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn nothing_is_applied_any_more_to_a_platform_that_is_being_deleted() {
+    let world = World::start("going").await;
+    world.shop(json!({})).await;
+    world.ready().await;
+    world.patch::<FoodPlatform>("shop", json!({ "metadata": { "finalizers": ["test/holds-it"] } })).await;
+    world.delete::<FoodPlatform>("shop").await;
+
+    // The change to a child reaches the operator after the deletion does.
+    world.delete::<ConfigMap>("shop-cook").await;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    assert!(world.get::<ConfigMap>("shop-cook").await.is_none());
+
+    world.patch::<FoodPlatform>("shop", json!({ "metadata": { "finalizers": null } })).await;
+    world.end().await;
+}
