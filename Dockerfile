@@ -14,5 +14,9 @@ COPY --chown=65532:65532 dist/ca-certificates.crt /etc/ssl/certs/ca-certificates
 # One path for all, since an entrypoint knows no arguments.
 COPY --chown=65532:65532 dist/${BINARY} /service
 
+# Memory is taken when it is needed: by default mimalloc commits ahead, in huge pages where the kernel has them.
+ENV MIMALLOC_ALLOW_THP=0 \
+    MIMALLOC_ARENA_EAGER_COMMIT=0
+
 USER 65532:65532
 ENTRYPOINT ["/service"]

@@ -3,10 +3,14 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
+    process,
 };
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
+
+/// Begins the name of an entry that is being built; its builder's process id follows.
+const BUILDING: &str = ".building-";
 
 /// The user's cache of built programs.
 #[derive(Debug, Clone)]
@@ -42,7 +46,9 @@ impl Cache {
         if entry.is_dir() {
             return Ok(entry);
         }
-        let temporary = tempfile::Builder::new().prefix(".building-").tempdir_in(&self.root)?;
+        self.remove_abandoned()?;
+        let prefix = format!("{BUILDING}{}-", process::id());
+        let temporary = tempfile::Builder::new().prefix(&prefix).tempdir_in(&self.root)?;
         build(temporary.path())?;
         let prefix = format!("{name}-");
         for old in fs::read_dir(&self.root)?.flatten() {
@@ -56,6 +62,18 @@ impl Cache {
             Err(_) if entry.is_dir() => Ok(entry),
             Err(error) => Err(error).with_context(|| format!("cannot make {}", entry.display())),
         }
+    }
+
+    /// Removes what processes were building that are gone.
+    fn remove_abandoned(&self) -> Result<()> {
+        for entry in fs::read_dir(&self.root)?.flatten() {
+            let name = entry.file_name();
+            let builder = name.to_str().and_then(|name| name.strip_prefix(BUILDING)?.split_once('-'));
+            if builder.is_some_and(|(pid, _)| !Path::new("/proc").join(pid).exists()) {
+                fs::remove_dir_all(entry.path())?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -82,9 +100,11 @@ mod tests {
         let cache = Cache { root: directory.path().to_owned() };
         cache.entry("tool", "1", |_| anyhow::bail!("interrupted")).unwrap_err();
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+        fs::create_dir(directory.path().join(format!("{BUILDING}0-x"))).unwrap();
         let old = cache.entry("tool", "1", |path| Ok(fs::write(path.join("bin"), "1")?)).unwrap();
         assert_eq!(cache.entry("tool", "1", |_| unreachable!()).unwrap(), old);
         let new = cache.entry("tool", "2", |path| Ok(fs::write(path.join("bin"), "2")?)).unwrap();
         assert!(!old.exists() && new.join("bin").is_file());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 }

@@ -71,23 +71,21 @@ fn generate(directory: &Path, address: IpAddr) -> Result<()> {
 
     let everywhere = [IpAddr::from([127, 0, 0, 1]), IpAddr::from([10, 96, 0, 1]), address];
     let api_names = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
-    let subjects: [(&str, &str, Option<&str>, &[&str], &[IpAddr]); 4] = [
-        ("apiserver", "kube-apiserver", None, &api_names, &everywhere),
-        ("admin", "admin", Some("system:masters"), &[], &[]),
-        ("kubelet", "system:node:local", Some("system:nodes"), &["local"], &everywhere),
-        ("front-proxy", "front-proxy-client", None, &[], &[]),
-    ];
-    for (name, common_name, organization, names, addresses) in subjects {
+    let leaf = |name, subject, names: &[&str], addresses: &[IpAddr]| -> Result<()> {
         let key = KeyPair::generate()?;
-        let mut leaf = params(common_name, organization);
+        let mut leaf: CertificateParams = subject;
         leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         leaf.use_authority_key_identifier_extension = true;
         for dns in names {
             leaf.subject_alt_names.push(SanType::DnsName((*dns).try_into()?));
         }
         leaf.subject_alt_names.extend(addresses.iter().copied().map(SanType::IpAddress));
-        write_pair(directory, name, &leaf.signed_by(&key, &issuer)?.pem(), &key)?;
-    }
+        write_pair(directory, name, &leaf.signed_by(&key, &issuer)?.pem(), &key)
+    };
+    leaf("apiserver", params("kube-apiserver", None), &api_names, &everywhere)?;
+    leaf("admin", params("admin", Some("system:masters")), &[], &[])?;
+    leaf("kubelet", params("system:node:local", Some("system:nodes")), &["local"], &everywhere)?;
+    leaf("front-proxy", params("front-proxy-client", None), &[], &[])?;
 
     let accounts = KeyPair::generate()?;
     write_private(&directory.join("service-accounts.key"), &accounts.serialize_pem())?;

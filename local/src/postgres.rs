@@ -81,7 +81,7 @@ impl Database {
         ] {
             arguments.extend(["-c".to_owned(), setting]);
         }
-        Ok(Program::new("postgresql", &self.programs.join("postgres"), arguments).as_account(&self.account))
+        Ok(Program::new("postgresql", &self.programs.join("postgres"), arguments).owned_by(&self.account))
     }
 
     /// The superuser's URL by way of `host`, which may carry a port.

@@ -25,7 +25,7 @@ impl Program {
         }
     }
 
-    pub(crate) fn as_account(mut self, account: &Account) -> Self {
+    pub(crate) fn owned_by(mut self, account: &Account) -> Self {
         self.account = Some(account.clone());
         self
     }

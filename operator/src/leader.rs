@@ -21,7 +21,12 @@ impl Election {
     ///
     /// # Errors
     /// When the Lease can neither be read nor made.
-    pub async fn start(client: Client, namespace: &str, lease: &str, identity: &str) -> Result<Self, LeaseManagerError> {
+    pub async fn start(
+        client: Client,
+        namespace: &str,
+        lease: &str,
+        identity: &str,
+    ) -> Result<Self, LeaseManagerError> {
         let manager = LeaseManagerBuilder::new(client, lease)
             .with_namespace(namespace)
             .with_identity(identity)

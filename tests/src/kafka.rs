@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use contract::{CloudEvent, Event, Topic};
+use contract::{CloudEvent, Topic};
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
@@ -176,12 +176,6 @@ impl Kafka {
         records
     }
 
-    /// The types of the events about one order on one topic, in their order.
-    pub fn kinds(&self, prefix: &str, topic: Topic, order: &str) -> Vec<&'static str> {
-        let records = self.records(&topic.name(prefix));
-        records.iter().filter(|record| record.key == order).map(|record| record.event().event.kind()).collect()
-    }
-
     /// Writes a message as a stranger could: any bytes, any headers, keyed by `key`.
     pub async fn write(&self, topic: &str, key: &str, headers: &[(&str, &str)], payload: &[u8]) {
         let producer: FutureProducer = self.config().create().expect("a producer");
@@ -191,16 +185,6 @@ impl Kafka {
         }
         let record = FutureRecord::to(topic).key(key).payload(payload).headers(owned);
         producer.send(record, TIMEOUT).await.unwrap_or_else(|(error, _)| panic!("writing to {topic}: {error}"));
-    }
-
-    /// Writes an event as a service of the platform does.
-    pub async fn publish(&self, prefix: &str, event: Event) {
-        let event = CloudEvent::new("/tests", None, event);
-        let headers = event.headers();
-        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let topic = event.event.topic().name(prefix);
-        let payload = event.event.payload().expect("plain JSON");
-        self.write(&topic, event.event.order_id().as_str(), &headers, &payload).await;
     }
 }
 

@@ -37,6 +37,9 @@ pub(crate) fn install_operator(target: &Target, images: &Images, progress: &Prog
         .args(["--set-string", &format!("image.tag={}", images.operator_tag)])
         .args(["--description", &description])
         .arg(&chart))?;
+    // Until then the API server does not know the kind that is applied next.
+    let crd = "customresourcedefinition/foodplatforms.foodplatform.dev";
+    run(&mut target.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", crd]))?;
     step.done(&images.operator_tag);
     Ok(())
 }
@@ -62,7 +65,8 @@ fn create_namespace(target: &Target) -> Result<()> {
     target.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}))
 }
 
-/// Applies `examples/quickstart.yaml` with the images that were just built. Returns whether that changed anything.
+/// Applies `examples/quickstart.yaml` with the images that were just built. Returns whether it was not there
+/// and ready with exactly this spec before.
 pub(crate) fn apply_quickstart(target: &Target, images: &Images, progress: &Progress) -> Result<bool> {
     let step = progress.step("apply examples/quickstart");
     let path = repository().join("examples/quickstart.yaml");
@@ -70,7 +74,7 @@ pub(crate) fn apply_quickstart(target: &Target, images: &Images, progress: &Prog
     let documents: Vec<Value> =
         serde_saphyr::from_multiple(&text).with_context(|| format!("{} is no YAML", path.display()))?;
     create_namespace(target)?;
-    let before = generation(target);
+    let before = state(target);
     for mut document in documents {
         if document["kind"] == "FoodPlatform" {
             document["spec"]["image"]["registry"] = json!(images.registry);
@@ -78,15 +82,16 @@ pub(crate) fn apply_quickstart(target: &Target, images: &Images, progress: &Prog
         }
         target.apply(&document)?;
     }
-    let after = generation(target);
-    let changed = before.is_empty() || before != after;
+    let changed = before != state(target) || !before.ends_with(" True");
     step.done(&format!("with image {}/SERVICE:{}", images.registry, images.services_tag));
     Ok(changed)
 }
 
-/// The example's generation, which the API server raises with every change of its spec. Empty when it is not there.
-fn generation(target: &Target) -> String {
-    let query = ["get", "foodplatform", NAME, "--namespace", NAMESPACE, "--output", "jsonpath={.metadata.generation}"];
+/// The example's generation, which the API server raises with every change of its spec, and whether it is ready. Empty when it
+/// is not there.
+fn state(target: &Target) -> String {
+    let ready = r#"jsonpath={.metadata.generation} {.status.conditions[?(@.type=="Ready")].status}"#;
+    let query = ["get", "foodplatform", NAME, "--namespace", NAMESPACE, "--output", ready];
     run(&mut target.kubectl(&query)).unwrap_or_default()
 }
 

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: each layer on the real thing.
 
 use std::{
+    fs,
     net::Ipv4Addr,
     os::unix::fs::PermissionsExt,
     process::{Command, Stdio},
@@ -61,16 +62,21 @@ fn api() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let control_plane = ControlPlane::start(&binaries, directory.path())?;
     let kubeconfig = control_plane.kubeconfig().to_string_lossy();
-    cargo_test(&["--package", "foodplatform-operator", "--features", "api-tests"], &[("TEST_KUBECONFIG", &kubeconfig)])
+    let audit_log = control_plane.audit_log().to_string_lossy();
+    cargo_test(
+        &["--package", "foodplatform-operator", "--features", "api-tests"],
+        &[("TEST_KUBECONFIG", &kubeconfig), ("TEST_AUDIT_LOG", &audit_log)],
+    )
 }
 
 fn services() -> Result<()> {
     let binaries = prepare()?;
+    cargo_test(&["--package", "local", "--features", "machine-tests", "--test", "servers"], &[])?;
     // The tests start the services' binaries, which `cargo test` builds for their own packages only.
     cargo("build", &SERVICES.map(|service| format!("--package={service}")).each_ref().map(String::as_str), &[])?;
     let directory = tempfile::tempdir()?;
     // PostgreSQL's own user must reach its directory in there.
-    std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o711))?;
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o711))?;
     let address = Ipv4Addr::LOCALHOST.into();
     let postgres = Postgres::start(&directory.path().join("postgresql"), address)?;
     let kafka = Kafka::start(&binaries, &directory.path().join("kafka"), address)?;
@@ -84,34 +90,44 @@ fn cluster() -> Result<()> {
     require_root()?;
     let instance = Instance::test();
     let _lock = Lock::take(&instance)?;
-    let outcome = on_cluster(&instance);
+    let outcome = on_cluster(&instance, &[], &[]);
     // Also after a failure, and its own failure counts too.
     let down = Cluster::down(&instance).map(drop);
     outcome.and(down)
 }
 
-fn on_cluster(instance: &Instance) -> Result<()> {
+/// Runs those cluster tests that measure, on an instance that stays up.
+pub(crate) fn measure(instance: &Instance, environment: &[(&str, &str)]) -> Result<()> {
+    let _lock = Lock::take(instance)?;
+    on_cluster(instance, &["measures"], environment)
+}
+
+/// Brings an instance up and runs the cluster tests on it: those whose names hold `only`, if it is given.
+fn on_cluster(instance: &Instance, only: &[&str], environment: &[(&str, &str)]) -> Result<()> {
     let progress = Progress::new();
     let up = up::install(instance, &progress)?;
     Runtime::new()?.block_on(async {
         let client = up.target.client().await?;
         conditions::wait_ready(client, platform::NAMESPACE, platform::NAME, &progress).await
     })?;
-    cargo_test(
-        &["--package", "tests", "--features", "cluster-tests", "--", "--test-threads=1"],
-        &[
-            ("TEST_KUBECONFIG", &instance.kubeconfig().to_string_lossy()),
-            ("TEST_KUBECTL", &up.binaries.kubectl().to_string_lossy()),
-            ("TEST_HELM", &up.binaries.helm().to_string_lossy()),
-            ("TEST_GATEWAY", &up.gateway()),
-            ("TEST_KAFKA", &up.cluster.kafka_bootstrap_servers()),
-            ("TEST_DATABASE_URL", &up.cluster.database_url()?),
-            ("TEST_PODS_DATABASE_URL", &up.cluster.pods_database_url()?),
-            ("TEST_AUDIT_LOG", &instance.logs().join("audit.log").to_string_lossy()),
-            ("TEST_IMAGE_REGISTRY", &up.images.registry),
-            ("TEST_IMAGE_TAG", &up.images.services_tag),
-        ],
-    )
+    let mut variables = vec![
+        ("TEST_KUBECONFIG", instance.kubeconfig().display().to_string()),
+        ("TEST_KUBECTL", up.binaries.kubectl().display().to_string()),
+        ("TEST_HELM", up.binaries.helm().display().to_string()),
+        ("TEST_GATEWAY", up.gateway()),
+        ("TEST_KAFKA", up.cluster.kafka_bootstrap_servers()),
+        ("TEST_DATABASE_URL", up.cluster.database_url()?),
+        ("TEST_PODS_DATABASE_URL", up.cluster.pods_database_url()?),
+        ("TEST_AUDIT_LOG", instance.logs().join("audit.log").display().to_string()),
+        ("TEST_IMAGE_REGISTRY", up.images.registry),
+        ("TEST_IMAGE_TAG", up.images.services_tag),
+    ];
+    variables.extend(environment.iter().map(|(name, value)| (*name, (*value).to_owned())));
+    let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    // One after another: they all look at the same cluster.
+    let arguments =
+        ["--package", "tests", "--features", "cluster-tests", "--test", "cluster", "--", "--test-threads=1"];
+    cargo_test(&[&arguments, only].concat(), &variables)
 }
 
 /// What every layer but the first needs.

@@ -111,7 +111,8 @@ fn cooking_and_delivery_times() {
     for (service, field) in [("cook", "cookingTime"), ("delivery", "deliveryTime")] {
         let path = format!("spec.services.{service}.config.{field}");
         accepts(&path, &["0s", "1s..3s", "500ms..2m", "24h", "2s..2s", "manual"].map(|time| json!(time)));
-        let bad = ["3s..1s", "1", "1s..", "1s-3s", "-1s", "1d", "Manual", "2m..90s", "25h", "1s..1441m", ""].map(|time| json!(time));
+        let bad = ["3s..1s", "1", "1s..", "1s-3s", "-1s", "1d", "Manual", "2m..90s", "25h", "1s..1441m", ""]
+            .map(|time| json!(time));
         refuses(&path, &bad, &format!("{field}: "));
     }
 }

@@ -13,7 +13,7 @@ use crate::api::{Amounts, ResourcesSpec, defaults};
 /// # Errors
 ///
 /// The field under `resources`, and what is wrong with it.
-pub(super) fn effective(spec: Option<&ResourcesSpec>) -> Result<ResourceRequirements, (&'static str, InvalidQuantity)> {
+pub(super) fn effective(spec: Option<&ResourcesSpec>) -> Result<ResourceRequirements, Invalid> {
     let none = Amounts::default();
     let requests = spec.and_then(|spec| spec.requests.as_ref()).unwrap_or(&none);
     let limits = spec.and_then(|spec| spec.limits.as_ref()).unwrap_or(&none);
@@ -38,8 +38,10 @@ pub(super) fn effective(spec: Option<&ResourcesSpec>) -> Result<ResourceRequirem
 
 /// A field, what the spec says, and its default.
 type Side<'a> = (&'static str, &'a Option<String>, Option<&'static str>);
+/// The field that is wrong, and what is wrong with it.
+type Invalid = (&'static str, InvalidQuantity);
 
-fn pair(request: Side, limit: Side) -> Result<(Option<Quantity>, Option<Quantity>), (&'static str, InvalidQuantity)> {
+fn pair(request: Side, limit: Side) -> Result<(Option<Quantity>, Option<Quantity>), Invalid> {
     let value = |(field, given, default): Side| {
         let text = given.as_deref().or(default);
         text.map(str::parse::<Quantity>).transpose().map_err(|error| (field, error))

@@ -58,7 +58,10 @@ impl From<Error> for Failure {
 /// What was applied last, by the platform's uid and the child's key: hashes of what was built and of what the API server
 /// made of it. Where it keeps a field in another form than built, comparing alone would apply for ever.
 #[derive(Default)]
-pub(super) struct Applied(Mutex<HashMap<String, HashMap<String, (u64, u64)>>>);
+pub(super) struct Applied(Mutex<HashMap<String, Hashes>>);
+
+/// Of what was built and of what became of it, by the child's key.
+type Hashes = HashMap<String, (u64, u64)>;
 
 impl Applied {
     /// Forgets all platforms but those that `is_there` knows.

@@ -26,8 +26,7 @@ impl Secrets {
     fn get(&self, platform: &Platform, version: &str) -> Option<String> {
         let known = lock(&self.0);
         let known = known.get(&platform.uid)?;
-        (known.secret == platform.database && known.version.as_deref() == Some(version))
-            .then(|| known.checksum.clone())
+        (known.secret == platform.database && known.version.as_deref() == Some(version)).then(|| known.checksum.clone())
     }
 
     /// Forgets all platforms but those that `is_there` knows.

@@ -19,8 +19,9 @@ pub(super) enum Difference {
 /// The first reason to write `built` over `live`, if there is one. `manager` is our field manager.
 #[must_use]
 pub(super) fn difference(built: &Value, live: &Value, manager: &str) -> Option<Difference> {
-    for part in ["metadata", "spec", "data"] {
-        if let Some(wanted) = built.get(part)
+    for (part, wanted) in built.as_object().into_iter().flatten() {
+        // Live objects out of a list don't carry their type, and no builder speaks of the status.
+        if !matches!(part.as_str(), "apiVersion" | "kind" | "status")
             && let Some(path) = unequal(part, wanted, live.get(part))
         {
             return Some(Difference::Field(path));
@@ -98,9 +99,9 @@ fn unequal_lists(path: &str, built: &[Value], live: &[Value]) -> Option<String> 
     }
     built.iter().find_map(|item| {
         let name = keys.iter().find_map(|key| item.get(*key)).map(ToString::to_string).unwrap_or_default();
-        let counterpart = live.iter().find(|other| {
-            keys.iter().all(|key| item.get(*key).is_none_or(|value| other.get(*key) == Some(value)))
-        });
+        let counterpart = live
+            .iter()
+            .find(|other| keys.iter().all(|key| item.get(*key).is_none_or(|value| other.get(*key) == Some(value))));
         unequal(&format!("{path}[{name}]"), item, counterpart)
     })
 }
@@ -145,10 +146,7 @@ fn leftover(path: &str, owned: &Map<String, Value>, built: &Value) -> Option<Str
 
 /// The list item with these keys. One that doesn't name a key stands for the key's default.
 fn item_with<'a>(built: &'a Value, keys: &Map<String, Value>) -> Option<&'a Value> {
-    built
-        .as_array()?
-        .iter()
-        .find(|item| keys.iter().all(|(key, value)| item.get(key).is_none_or(|own| own == value)))
+    built.as_array()?.iter().find(|item| keys.iter().all(|(key, value)| item.get(key).is_none_or(|own| own == value)))
 }
 
 #[cfg(test)]
@@ -247,10 +245,21 @@ mod tests {
     }
 
     #[test]
+    fn fields_beside_the_spec_count_too() {
+        let mut built = built();
+        built["automountServiceAccountToken"] = json!(false);
+        let mut live = live();
+        live["automountServiceAccountToken"] = json!(true);
+        assert_eq!(difference(&built, &live, MANAGER), Some(Difference::Field("automountServiceAccountToken".into())));
+    }
+
+    #[test]
     fn lists_without_keys_are_compared_in_order() {
         let mut live = live();
         live["spec"]["template"]["spec"]["containers"][1]["args"] = json!(["serve", "--more"]);
-        assert!(matches!(difference(&built(), &live, MANAGER), Some(Difference::Field(path)) if path.ends_with("args")));
+        assert!(
+            matches!(difference(&built(), &live, MANAGER), Some(Difference::Field(path)) if path.ends_with("args"))
+        );
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Events on a FoodPlatform: what was changed, and how its readiness changed.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube_runtime::events::{Event, EventType, Recorder};
 use tracing::warn;
@@ -27,7 +29,7 @@ pub(super) async fn changes(recorder: &Recorder, platform: &ObjectReference, cha
         [("Created", &changes.created), ("Updated", &changes.updated), ("Deleted", &changes.deleted)]
     {
         if !children.is_empty() {
-            publish(recorder, platform, EventType::Normal, reason, "Apply", children.join(", ")).await;
+            publish(recorder, platform, EventType::Normal, reason, "Apply", list(children)).await;
         }
     }
 }
@@ -50,6 +52,19 @@ pub(super) async fn transition(
     publish(recorder, platform, type_, &now.reason, "Reconcile", now.message.clone()).await;
 }
 
+/// The children by name, or when there are many, how many of each kind.
+fn list(children: &[String]) -> String {
+    const NAMED: usize = 6;
+    if children.len() <= NAMED {
+        return children.join(", ");
+    }
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    for child in children {
+        *kinds.entry(child.split(' ').next().unwrap_or(child)).or_default() += 1;
+    }
+    kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect::<Vec<_>>().join(", ")
+}
+
 /// An event that can't be written is no reason to stop.
 async fn publish(
     recorder: &Recorder,
@@ -67,7 +82,8 @@ async fn publish(
         note.truncate(end);
         note.push('…');
     }
-    let event = Event { type_, reason: reason.to_owned(), note: Some(note), action: action.to_owned(), secondary: None };
+    let event =
+        Event { type_, reason: reason.to_owned(), note: Some(note), action: action.to_owned(), secondary: None };
     if let Err(error) = recorder.publish(&event, platform).await {
         warn!(%error, reason, "an event could not be written");
     }

@@ -113,8 +113,12 @@ impl Live {
                 stores.pods.wait_until_ready(),
                 stores.secrets.wait_until_ready(),
             );
-            join(join_all(stores.children.values().map(|(_, store)| store.wait_until_ready())), others).await;
-            filled.send_replace(true);
+            let children = join_all(stores.children.values().map(|(_, store)| store.wait_until_ready()));
+            let (children, others) = join(children, others).await;
+            // A writer that is gone means that the watches are, and then nothing goes on.
+            if children.into_iter().chain([others.0, others.1, others.2]).all(|ready| ready.is_ok()) {
+                filled.send_replace(true);
+            }
         }
         .boxed()
     }
@@ -281,7 +285,9 @@ impl Watched<'_> {
                         changed.send_replace(());
                         wake(&event);
                     }
-                    Err(error) => warn!(kind = what, error = %chain(&error), "the watch broke off and is started again"),
+                    Err(error) => {
+                        warn!(kind = what, error = %chain(&error), "the watch broke off and is started again")
+                    }
                 }
             }
         };

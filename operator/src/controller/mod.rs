@@ -38,7 +38,11 @@ mod validate;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use futures::{FutureExt as _, StreamExt as _, future::{BoxFuture, join, join_all, pending, ready}, stream};
+use futures::{
+    FutureExt as _, StreamExt as _,
+    future::{BoxFuture, join, join_all, pending, ready},
+    stream,
+};
 use kube::Client;
 use kube_runtime::{
     controller::{Action, Config, Error as ControllerError, ReconcileRequest, applier},

@@ -33,7 +33,10 @@ pub(super) fn trouble(service: FoodService, pod: &Pod) -> Option<Obstacle> {
     let name = pod.name_any();
     if let Some(("False", message)) = condition(pod, "PodScheduled") {
         let message = message.unwrap_or("no node takes it");
-        return Some(Obstacle::new(Reason::Unschedulable, format!("{service}: pod {name} waits for a node: {message}")));
+        return Some(Obstacle::new(
+            Reason::Unschedulable,
+            format!("{service}: pod {name} waits for a node: {message}"),
+        ));
     }
     containers(pod).iter().find_map(|container| container_trouble(service, &name, container))
 }
@@ -148,7 +151,8 @@ mod tests {
 
     #[test]
     fn a_crash_is_told_by_its_last_log_line() {
-        let log = "starting\n{\"level\":\"ERROR\",\"fields\":{\"message\":\"the service ends\",\"error\":\"no topic\"}}\n";
+        let log =
+            "starting\n{\"level\":\"ERROR\",\"fields\":{\"message\":\"the service ends\",\"error\":\"no topic\"}}\n";
         let crashed = json!({
             "restartCount": 4,
             "state": { "running": {} },
@@ -161,7 +165,10 @@ mod tests {
     #[test]
     fn a_first_restart_and_a_container_that_is_being_made_are_no_trouble() {
         assert_eq!(reason(&json!({ "state": { "waiting": { "reason": "ContainerCreating" } } })), None);
-        assert_eq!(reason(&json!({ "restartCount": 1, "state": { "waiting": { "reason": "CrashLoopBackOff" } } })), None);
+        assert_eq!(
+            reason(&json!({ "restartCount": 1, "state": { "waiting": { "reason": "CrashLoopBackOff" } } })),
+            None
+        );
     }
 
     #[test]

@@ -4,11 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
-use kube::{
-    Resource, ResourceExt as _,
-    api::ApiResource,
-    core::error_boundary::InvalidObject,
-};
+use kube::{Resource, ResourceExt as _, api::ApiResource, core::error_boundary::InvalidObject};
 use kube_runtime::{controller::Action, reflector::ObjectRef};
 use tracing::{debug, warn};
 
@@ -44,6 +40,7 @@ const AGAIN: Duration = Duration::from_millis(500);
 struct Report {
     obstacles: Vec<Obstacle>,
     progress: Vec<String>,
+    held: Vec<(FoodService, String)>,
     notes: Vec<String>,
     changes: Changes,
     /// When to look again though nothing has changed.
@@ -91,9 +88,11 @@ async fn reconcile_platform(context: &Context, resource: &FoodPlatform) -> Resul
             failure = bring_about(context, platform, &known, &mut report).await.err();
         }
     }
-    if let Some(error) = &failure
-        && !error.is_stale()
-    {
+    if let Some(error) = failure.take_if(|error| error.is_stale()) {
+        // What was seen is past already, and so would be a status that tells of it.
+        return Err(error);
+    }
+    if let Some(error) = &failure {
         report.obstacles.push(Obstacle::new(Reason::ApplyFailed, format!("{error}; retrying")));
     }
 
@@ -104,6 +103,7 @@ async fn reconcile_platform(context: &Context, resource: &FoodPlatform) -> Resul
         platform: valid.as_ref().ok(),
         obstacles: report.obstacles,
         progress: report.progress,
+        held: report.held,
         notes: report.notes,
         topics: known.outcome.as_deref(),
         children: &context.live.children_of(&namespace, &name),
@@ -132,8 +132,7 @@ async fn reconcile_platform(context: &Context, resource: &FoodPlatform) -> Resul
 
 /// What is known of the topics; starts a check when one is due.
 fn observe_topics(context: &Context, resource: &FoodPlatform, platform: &Platform) -> Known {
-    let wanted =
-        Request { bootstrap_servers: platform.bootstrap_servers.clone(), topics: platform.topics.clone() };
+    let wanted = Request { bootstrap_servers: platform.bootstrap_servers.clone(), topics: platform.topics.clone() };
     let wake = context.wake.clone();
     let reference = ObjectRef::new(&resource.name_any()).within(&platform.namespace);
     context.topics.observe(&platform.uid, &wanted, move || {
@@ -143,12 +142,7 @@ fn observe_topics(context: &Context, resource: &FoodPlatform, platform: &Platfor
 }
 
 /// Dereference, build, apply, prune. What pods need comes first, what they no longer need goes last.
-async fn bring_about(
-    context: &Context,
-    platform: &Platform,
-    known: &Known,
-    report: &mut Report,
-) -> Result<(), Error> {
+async fn bring_about(context: &Context, platform: &Platform, known: &Known, report: &mut Report) -> Result<(), Error> {
     let database = dereference::database(context, platform).await?;
     let (children, complete) = match database {
         Ok(dereferenced) => (build::children(platform, &dereferenced), true),
@@ -165,11 +159,11 @@ async fn bring_about(
     if !apply_all(context, platform, &children.migrations, report).await? {
         return Ok(());
     }
-    let held = hold(context, platform, &children, known, report).await?;
-    let workloads: Vec<_> =
-        children.workloads.iter().filter(|child| !held.contains(&child.service)).cloned().collect();
+    report.held = hold(context, platform, &children, known, report).await?;
+    let is_held = |service| report.held.iter().any(|(held, _)| *held == service);
+    let workloads: Vec<_> = children.workloads.iter().filter(|child| !is_held(child.service)).cloned().collect();
     apply_all(context, platform, &workloads, report).await?;
-    let settled = held.is_empty() && report.obstacles.is_empty() && is_rolled_out(context, platform, &children);
+    let settled = report.held.is_empty() && report.obstacles.is_empty() && is_rolled_out(context, platform, &children);
     let removed = prune::prune(context, platform, &children, settled).await?;
     report.changes.deleted.extend(removed);
     Ok(())
@@ -208,35 +202,32 @@ async fn apply_all(
     Ok(all)
 }
 
-/// The services whose workloads have to wait: for their migration, and before their first pod for the topics.
+/// The services whose workloads have to wait, and why: for their migration, and before their first pod for the topics.
 async fn hold(
     context: &Context,
     platform: &Platform,
     children: &Children,
     known: &Known,
     report: &mut Report,
-) -> Result<Vec<FoodService>, Error> {
+) -> Result<Vec<(FoodService, String)>, Error> {
     let pods = context.live.pods_of(&platform.namespace, &platform.name);
-    let topics_there = matches!(known.outcome.as_deref(), Some(Ok(reports)) if reports.iter().all(|r| r.partitions.is_some()));
+    let topics_there =
+        matches!(known.outcome.as_deref(), Some(Ok(reports)) if reports.iter().all(|r| r.partitions.is_some()));
     let mut held = Vec::new();
     for child in children.workloads.iter().filter(|child| child.kind() == "Deployment") {
         let service = child.service;
         let first = context.live.child(child.kind(), &platform.namespace, &child.name()).is_none();
         if first && !topics_there {
-            report.progress.push(format!("{service} waits for the topics"));
-            held.push(service);
+            held.push((service, format!("{service} waits for the topics")));
             continue;
         }
         let Some(job) = children.migration_of(service) else { continue };
         match migrate(context, platform, job, &pods, report).await? {
             Migration::Done => {}
-            Migration::Running => {
-                report.progress.push(format!("{service} waits for its migration"));
-                held.push(service);
-            }
+            Migration::Running => held.push((service, format!("{service} waits for its migration"))),
             Migration::Hindered(obstacle) | Migration::Failed(obstacle) => {
                 report.obstacles.push(obstacle);
-                held.push(service);
+                held.push((service, format!("{service} waits for its migration")));
             }
         }
     }
@@ -291,9 +282,13 @@ async fn undecodable(context: &Context, invalid: &InvalidObject) -> Result<Actio
         platform: None,
         obstacles: vec![Obstacle::new(
             Reason::InvalidSpec,
-            format!("the resource can't be read: {}; change it as the definition of this operator's version wants it", invalid.error),
+            format!(
+                "the resource can't be read: {}; change it as the definition of this operator's version wants it",
+                invalid.error
+            ),
         )],
         progress: Vec::new(),
+        held: Vec::new(),
         notes: Vec::new(),
         topics: None,
         children: &[],

@@ -69,7 +69,12 @@ impl Default for TopicKeeper {
 impl TopicKeeper {
     /// What is known about the topics of the platform `key`. Starts a check when one is due; `wake` is called when it
     /// has ended.
-    pub(crate) fn observe(self: &Arc<Self>, key: &str, request: &Request, wake: impl FnOnce() + Send + 'static) -> Known {
+    pub(crate) fn observe(
+        self: &Arc<Self>,
+        key: &str,
+        request: &Request,
+        wake: impl FnOnce() + Send + 'static,
+    ) -> Known {
         let now = Instant::now();
         let mut entries = self.lock();
         let entry = entries.entry(key.to_owned()).or_insert_with(|| Entry::new(request.clone(), now));
@@ -91,18 +96,18 @@ impl TopicKeeper {
     }
 
     async fn check(self: Arc<Self>, key: String, request: Request, wake: impl FnOnce() + Send + 'static) {
-            // The semaphore is never closed; without a permit the check would merely run as one more.
-            let _permit = self.slots.acquire().await.ok();
-            let check = direct::ensure(&request.bootstrap_servers, request.topics.clone());
-            let outcome = tokio::time::timeout(CHECK_TIMEOUT, check).await.unwrap_or_else(|_| {
-                let servers = &request.bootstrap_servers;
-                Err(Unreachable(format!("Kafka at {servers} answers too slowly to check the topics; retrying")))
-            });
-            crate::metrics::topics_checked(if is_settled(&outcome) { "good" } else { "bad" });
-            if let Some(entry) = self.lock().get_mut(&key) {
-                entry.finish(&request, outcome, Instant::now());
-            }
-            wake();
+        // The semaphore is never closed; without a permit the check would merely run as one more.
+        let _permit = self.slots.acquire().await.ok();
+        let check = direct::ensure(&request.bootstrap_servers, request.topics.clone());
+        let outcome = tokio::time::timeout(CHECK_TIMEOUT, check).await.unwrap_or_else(|_| {
+            let servers = &request.bootstrap_servers;
+            Err(Unreachable(format!("Kafka at {servers} answers too slowly to check the topics; retrying")))
+        });
+        crate::metrics::topics_checked(if is_settled(&outcome) { "good" } else { "bad" });
+        if let Some(entry) = self.lock().get_mut(&key) {
+            entry.finish(&request, outcome, Instant::now());
+        }
+        wake();
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {

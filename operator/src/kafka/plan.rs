@@ -136,10 +136,7 @@ mod tests {
         assert_eq!(plan.steps, []);
         assert_eq!(
             plan.differences,
-            [
-                Difference::Partitions { wanted: 6, live: 12 },
-                Difference::ReplicationFactor { wanted: 1, live: 3 }
-            ]
+            [Difference::Partitions { wanted: 6, live: 12 }, Difference::ReplicationFactor { wanted: 1, live: 3 }]
         );
     }
 

@@ -25,7 +25,11 @@ async fn bad_specs_are_refused_with_the_field_s_name() {
             json!({ "logs": { "volume": { "accessModes": ["ReadWriteOncePod"] } } }),
             "spec.logs.volume.accessModes",
         ),
-        ("no partitions", json!({ "kafka": { "topics": { "menu": { "partitions": 0 } } } }), "spec.kafka.topics.menu.partitions"),
+        (
+            "no partitions",
+            json!({ "kafka": { "topics": { "menu": { "partitions": 0 } } } }),
+            "spec.kafka.topics.menu.partitions",
+        ),
         ("a node port that is none", json!({ "gateway": { "nodePort": 80 } }), "spec.gateway.nodePort"),
         ("an empty tag", json!({ "image": { "tag": "" } }), "spec.image.tag"),
     ];
@@ -44,8 +48,7 @@ async fn bad_specs_are_refused_with_the_field_s_name() {
 async fn an_unknown_field_is_refused_by_strict_clients() {
     let world = World::start("strict").await;
     let resource = kube::core::ApiResource::erase::<FoodPlatform>(&());
-    let api: kube::Api<DynamicObject> =
-        kube::Api::namespaced_with(world.client.clone(), &world.namespace, &resource);
+    let api: kube::Api<DynamicObject> = kube::Api::namespaced_with(world.client.clone(), &world.namespace, &resource);
     let mut parameters = PatchParams::apply("test");
     parameters.field_validation = Some(kube::api::ValidationDirective::Strict);
     let error = api.patch("shop", &parameters, &Patch::Apply(shop(json!({ "imagge": {} })))).await.unwrap_err();
@@ -56,8 +59,7 @@ async fn an_unknown_field_is_refused_by_strict_clients() {
 /// What the API server says to the object, which it has to refuse.
 async fn refusal(world: &World, name: &str, object: Value) -> String {
     let resource = kube::core::ApiResource::erase::<FoodPlatform>(&());
-    let api: kube::Api<DynamicObject> =
-        kube::Api::namespaced_with(world.client.clone(), &world.namespace, &resource);
+    let api: kube::Api<DynamicObject> = kube::Api::namespaced_with(world.client.clone(), &world.namespace, &resource);
     match api.patch(name, &PatchParams::apply("test"), &Patch::Apply(object)).await {
         Ok(_) => panic!("{name} was not refused"),
         Err(error) => error.to_string(),

@@ -38,7 +38,10 @@ async fn a_new_secret_rolls_the_pods() {
     world.ready().await;
     let before = world.get::<Deployment>("shop-order").await.unwrap().metadata.generation;
     world
-        .patch::<k8s_openapi::api::core::v1::Secret>("database", json!({ "stringData": { "url": "postgres://new@192.0.2.1/food" } }))
+        .patch::<k8s_openapi::api::core::v1::Secret>(
+            "database",
+            json!({ "stringData": { "url": "postgres://new@192.0.2.1/food" } }),
+        )
         .await;
     crate::world::eventually("the pods to roll", || async {
         (world.get::<Deployment>("shop-order").await?.metadata.generation > before).then_some(())
@@ -72,8 +75,7 @@ async fn an_unreachable_kafka_is_told_and_waited_for() {
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let world = World::start("kafka").await;
     world.shop(json!({ "kafka": { "bootstrapServers": address.to_string() } })).await;
-    let shop =
-        world.shop_when("without Kafka", |shop| is(shop, TOPICS_READY, "False", "KafkaUnreachable")).await;
+    let shop = world.shop_when("without Kafka", |shop| is(shop, TOPICS_READY, "False", "KafkaUnreachable")).await;
     let expected = format!("Kafka at {address} can't be reached: Connection refused; retrying");
     assert_eq!(message(&shop, TOPICS_READY), expected);
     assert!(is(&shop, READY, "False", "KafkaUnreachable"));
@@ -100,7 +102,8 @@ async fn an_unreachable_kafka_is_told_and_waited_for() {
 #[tokio::test]
 async fn an_unreachable_database_is_told_and_waited_for() {
     let world = World::start("database").await;
-    let words = r#"{"level":"ERROR","fields":{"message":"ends","error":"cannot connect to 192.0.2.1: Connection refused"}}"#;
+    let words =
+        r#"{"level":"ERROR","fields":{"message":"ends","error":"cannot connect to 192.0.2.1: Connection refused"}}"#;
     world.pods(Fate::MigrationsFail(words.to_owned()));
     world.shop(json!({})).await;
     let shop = world.shop_when("without a database", |shop| is(shop, READY, "False", "DatabaseUnreachable")).await;

@@ -49,7 +49,10 @@ fn next(pod: &Pod, fate: &Fate) -> Option<Value> {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default();
     let migrates = pod.labels().get("foodplatform.dev/role").is_some_and(|role| role == "migrate");
     match (fate, migrates, phase) {
-        (Fate::Nothing, ..) | (_, true, "Succeeded") | (Fate::MigrationsFail(_), true, "Running") | (_, false, "Running") => None,
+        (Fate::Nothing, ..)
+        | (_, true, "Succeeded")
+        | (Fate::MigrationsFail(_), true, "Running")
+        | (_, false, "Running") => None,
         (Fate::MigrationsFail(words), true, _) => Some(json!({
             "phase": "Running",
             "containerStatuses": [{

@@ -4,6 +4,8 @@
 //! of a Kafka with one broker. Each test has a namespace and an operator of its own, so that they run in any order and
 //! side by side.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where something is amiss")]
+
 mod admission;
 mod children;
 mod conditions;

@@ -23,9 +23,14 @@ async fn topics_are_made_and_grown_and_keep_what_others_set() {
     assert_eq!(kafka.settings(&menu).await["retention.ms"], "7200000");
 
     kafka.set(&menu, &[("retention.ms", "7200000"), ("segment.bytes", "2097152")]).await;
-    world.patch::<FoodPlatform>("shop", json!({ "spec": { "kafka": { "topics": { "menu": {
+    world
+        .patch::<FoodPlatform>(
+            "shop",
+            json!({ "spec": { "kafka": { "topics": { "menu": {
         "partitions": 6, "retention": "3h",
-    } } } } })).await;
+    } } } } }),
+        )
+        .await;
     let partitions = |shop: &FoodPlatform| {
         let topics = shop.status.clone().unwrap_or_default().topics;
         topics.into_iter().find(|topic| topic.name == menu).map(|topic| (topic.partitions, topic.state))
@@ -36,7 +41,9 @@ async fn topics_are_made_and_grown_and_keep_what_others_set() {
     assert_eq!(settings["retention.ms"], "10800000");
     assert_eq!(settings["segment.bytes"], "2097152", "somebody else's setting stays");
 
-    world.patch::<FoodPlatform>("shop", json!({ "spec": { "kafka": { "topics": { "menu": { "partitions": 2 } } } } })).await;
+    world
+        .patch::<FoodPlatform>("shop", json!({ "spec": { "kafka": { "topics": { "menu": { "partitions": 2 } } } } }))
+        .await;
     let shop = world.shop_when("told to shrink", |shop| is(shop, TOPICS_READY, "True", "TopicsDiffer")).await;
     assert!(message(&shop, TOPICS_READY).contains("keeps its 6 partitions"), "{}", message(&shop, TOPICS_READY));
     assert_eq!(partitions(&shop), Some((Some(6), TopicState::Differs)));
@@ -50,11 +57,19 @@ async fn a_topic_that_kafka_refuses_is_named() {
     world.shop(json!({ "kafka": { "topics": { "cook": { "replicationFactor": 9 } } } })).await;
     let shop = world.shop_when("refused", |shop| is(shop, TOPICS_READY, "False", "TopicRefused")).await;
     let text = message(&shop, TOPICS_READY);
-    assert!(text.contains(&format!("{}.shop.cook ", world.namespace)) && text.contains("replication factor 9"), "{text}");
+    assert!(
+        text.contains(&format!("{}.shop.cook ", world.namespace)) && text.contains("replication factor 9"),
+        "{text}"
+    );
     let missing = |topic: &&foodplatform_operator::api::TopicStatus| topic.state == TopicState::Missing;
     assert_eq!(shop.status.unwrap().topics.iter().filter(missing).count(), 2, "the topic and its dead letters");
 
-    world.patch::<FoodPlatform>("shop", json!({ "spec": { "kafka": { "topics": { "cook": { "replicationFactor": 1 } } } } })).await;
+    world
+        .patch::<FoodPlatform>(
+            "shop",
+            json!({ "spec": { "kafka": { "topics": { "cook": { "replicationFactor": 1 } } } } }),
+        )
+        .await;
     world.ready().await;
     world.end().await;
 }
@@ -79,10 +94,8 @@ impl Kafka {
     }
 
     async fn set(&self, topic: &str, settings: &[(&str, &str)]) {
-        let change = AlterConfig {
-            specifier: ResourceSpecifier::Topic(topic),
-            entries: settings.iter().copied().collect(),
-        };
+        let change =
+            AlterConfig { specifier: ResourceSpecifier::Topic(topic), entries: settings.iter().copied().collect() };
         let results = self.0.alter_configs(&[change], &AdminOptions::new()).await.unwrap();
         assert!(results.iter().all(Result::is_ok), "{results:?}");
     }

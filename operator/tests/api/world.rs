@@ -13,8 +13,7 @@ use foodplatform_operator::{
     client, controller, crd_yaml,
 };
 use k8s_openapi::{
-    NamespaceResourceScope,
-    api::core::v1::Namespace,
+    NamespaceResourceScope, api::core::v1::Namespace,
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{

@@ -58,6 +58,9 @@ enum Command<S: Args> {
 
 /// Runs the service `S`: reads arguments and environment, serves or migrates, and says how it went.
 pub fn run<S: Service>() -> ExitCode {
+    // The allocator asks for huge pages, which makes a process that uses 4 MB resident with 15. Where the kernel does
+    // not know the call, that is all that happens.
+    let _ = nix::sys::prctl::set_thp_disable(true);
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
     if arguments.len() <= 1 {
         arguments = vec![S::NAME.into(), "serve".into()];

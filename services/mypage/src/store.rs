@@ -181,5 +181,5 @@ pub(crate) async fn changed(pool: &PgPool, seen: &[(Identifier, i64)]) -> Result
     rows.into_iter().map(Knowledge::try_from).collect()
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "service-tests"))]
 mod tests;

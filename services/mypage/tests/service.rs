@@ -217,7 +217,6 @@ fn snapshots() -> (OrderSnapshot, CookSnapshot, DeliverySnapshot) {
 }
 
 #[tokio::test]
-#[ignore = "needs Kafka and PostgreSQL: run by `cargo xtask test`"]
 async fn every_replica_shows_and_streams_what_one_of_them_has_read() {
     let world = World::new();
     world.create_topics().await;

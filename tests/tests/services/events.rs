@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use contract::{Event, OrderRequest, Topic, header};
-use serde_json::{Value, json};
+use contract::{Topic, header};
+use serde_json::Value;
 use tests::{
-    api::{RESTAURANT, fresh},
     kafka::Record,
     platform::{Platform, Setup},
     wait,
@@ -100,22 +99,4 @@ async fn a_message_that_cannot_be_read_goes_to_the_dead_letters_and_stops_nobody
     let order = platform.api.place_one(&menu, 1).await;
     platform.api.follow(&order, "DELIVERED").await;
     assert_eq!(platform.kafka.records(&dead).len(), 2, "a type that nobody knows is no dead letter");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_order_request_becomes_an_order_once() {
-    let platform = Platform::start(Setup::default()).await;
-    let menu = platform.api.menu_with_stock(5).await;
-    let order = json!({ "customerId": "ann", "restaurantId": RESTAURANT, "menuId": menu, "quantity": 2 });
-    let order = serde_json::from_value(order).expect("a good order");
-    let id = contract::order_id(&"ann".parse().expect("an id"), &fresh());
-    let request =
-        OrderRequest { order_id: id.clone(), order, requested_at: "2026-01-02T03:04:05Z".parse().expect("a time") };
-    for _ in 0..2 {
-        platform.kafka.publish(&platform.prefix, Event::OrderRequested(request.clone())).await;
-    }
-    platform.api.follow(id.as_str(), "DELIVERED").await;
-    platform.outboxes_drained().await;
-    assert_eq!(platform.kafka.kinds(&platform.prefix, Topic::Menu, id.as_str()), ["Ordered"]);
-    assert_eq!(platform.api.on_hand(&menu).await, 3);
 }

@@ -46,6 +46,8 @@ pub(super) struct Observation<'a> {
     pub obstacles: Vec<Obstacle>,
     /// What is still to happen, in sentences.
     pub progress: Vec<String>,
+    /// Services that are not brought up to date yet, and why, in a sentence.
+    pub held: Vec<(FoodService, String)>,
     /// What stays other than asked for, in sentences.
     pub notes: Vec<String>,
     /// How the last check of the topics ended.
@@ -83,7 +85,10 @@ pub(super) fn status(previous: &FoodPlatformStatus, seen: &Observation<'_>, now:
         if let topics::View::Hindered(obstacle) = &topics {
             obstacles.push(obstacle.clone());
         }
-        if topics == topics::View::Unknown {
+        // A restart of the operator is no news: it was good for this very spec.
+        let was_good = find(previous, condition::TOPICS_READY)
+            .is_some_and(|was| was.status == "True" && was.observed_generation == Some(seen.generation));
+        if topics == topics::View::Unknown && !was_good {
             progress.push("the topics are being checked".to_owned());
         }
         conditions.push(topics_ready(previous, &topics, seen.generation));
@@ -99,8 +104,13 @@ pub(super) fn status(previous: &FoodPlatformStatus, seen: &Observation<'_>, now:
             })
             .collect();
         obstacles.extend(views.iter().filter_map(|view| view.obstacle.clone()));
-        progress.extend(views.iter().filter_map(|view| view.progress.clone()));
-        let ready = views.iter().filter(|view| view.progress.is_none()).count();
+        let mut ready = 0;
+        for view in &views {
+            match (seen.held.iter().find(|(service, _)| *service == view.status.name), &view.progress) {
+                (Some((_, sentence)), _) | (None, Some(sentence)) => progress.push(sentence.clone()),
+                (None, None) => ready += 1,
+            }
+        }
         status.services_ready = Some(format!("{ready}/{}", views.len()));
         status.services = views.into_iter().map(|view| view.status).collect();
         status.volumes = volumes(seen);
@@ -135,7 +145,10 @@ impl Summary {
             return Self { reason: Reason::Progressing, message: join(progress.iter().map(String::as_str)) };
         }
         let all = "all services are ready".to_owned();
-        Self { reason: Reason::Ready, message: join(std::iter::once(all.as_str()).chain(notes.iter().map(String::as_str))) }
+        Self {
+            reason: Reason::Ready,
+            message: join(std::iter::once(all.as_str()).chain(notes.iter().map(String::as_str))),
+        }
     }
 
     fn conditions(&self, generation: i64) -> [Condition; 3] {

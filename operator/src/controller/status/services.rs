@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::{
-    apps::v1::Deployment, autoscaling::v2::HorizontalPodAutoscaler, core::v1::Pod,
-};
+use k8s_openapi::api::{apps::v1::Deployment, autoscaling::v2::HorizontalPodAutoscaler, core::v1::Pod};
 
 use crate::{
     api::{AutoscalingStatus, ServiceStatus},
@@ -62,7 +60,9 @@ pub(super) fn view(
     let updated = if current { seen.updated_replicas.unwrap_or(0) } else { 0 };
     let ready = seen.ready_replicas.unwrap_or(0);
     let all = seen.replicas.unwrap_or(0);
-    let progress = if !current {
+    let progress = if image != settings.image {
+        Some(format!("{name} still runs {image}"))
+    } else if !current {
         Some(format!("{name} is about to change"))
     } else if updated < desired {
         Some(format!("{name} has {updated} of {desired} pods of the wanted version"))

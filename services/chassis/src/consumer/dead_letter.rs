@@ -32,7 +32,7 @@ impl DeadLetters {
     pub(super) async fn send(&self, letters: &[Undecodable]) {
         for Undecodable { message, error } in letters {
             let source = format!("{}/{}@{}", message.topic(), message.partition(), message.offset());
-            error!(%error, message = source, "a message is no event of ours; it goes to the dead-letter topic");
+            error!(%error, from = source, "a message is no event of ours; it goes to the dead-letter topic");
             let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
             while let Err(error) = self.try_send(message, &error.to_string()).await {
                 let retry_in = backoff.next_delay();

@@ -30,6 +30,10 @@ use crate::{
 use batch::Batch;
 use dead_letter::DeadLetters;
 
+/// How long a stopping reader tries to finish its batch, and then to leave the group.
+const FINISH_WITHIN: Duration = Duration::from_secs(5);
+const LEAVE_WITHIN: Duration = Duration::from_secs(4);
+
 /// What a service does with events.
 pub trait Handler: Send + Sync + 'static {
     /// Applies `events` in `tx`: in the order of their partitions, none that was applied before, and only of types that
@@ -77,7 +81,7 @@ impl<H: Handler> Consumer<H> {
                         biased;
                         () = self.process(&stream, &dead_letters, batch) => {}
                         // Kafka gives the batch to another replica when it can't be finished.
-                        () = async { stop.cancelled().await; tokio::time::sleep(Duration::from_secs(5)).await } => {
+                        () = async { stop.cancelled().await; tokio::time::sleep(FINISH_WITHIN).await } => {
                             warn!("stopping with a batch that could not be finished; it is read again");
                             break;
                         }
@@ -93,8 +97,12 @@ impl<H: Handler> Consumer<H> {
                 }
             }
         }
-        // Dropping it commits the stored offsets and leaves the group; that waits for Kafka.
-        tokio::task::spawn_blocking(move || drop(stream)).await.context("cannot leave the consumer group")
+        // Dropping it commits the stored offsets and leaves the group; that waits for Kafka, which may be away.
+        let leaving = tokio::task::spawn_blocking(move || drop(stream));
+        if tokio::time::timeout(LEAVE_WITHIN, leaving).await.is_err() {
+            warn!("Kafka did not answer in time; it will notice that this reader is gone");
+        }
+        Ok(())
     }
 
     fn subscribe(&self) -> Result<StreamConsumer<Rebalances>, KafkaError> {

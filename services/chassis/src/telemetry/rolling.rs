@@ -78,7 +78,8 @@ impl RollingFile {
 
 fn open_next(directory: &Path, pod: &str, day: NaiveDate, room: u64, limits: Limits) -> io::Result<Open> {
     std::fs::create_dir_all(directory)?;
-    let mut number = 0_u32;
+    // On from the newest: a number that became free again would make the oldest name the newest file.
+    let mut number = newest_number(directory, pod, day)?;
     loop {
         let suffix = if number == 0 { String::new() } else { format!(".{number}") };
         let path = directory.join(format!("{pod}.{day}{suffix}.log"));
@@ -91,6 +92,18 @@ fn open_next(directory: &Path, pod: &str, day: NaiveDate, room: u64, limits: Lim
         }
         number += 1;
     }
+}
+
+/// The highest number among a pod's files of one day; 0 when there is none.
+fn newest_number(directory: &Path, pod: &str, day: NaiveDate) -> io::Result<u32> {
+    let prefix = format!("{pod}.{day}.");
+    let mut newest = 0;
+    for entry in std::fs::read_dir(directory)? {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix(&prefix)?.strip_suffix(".log")?.parse().ok());
+        newest = newest.max(number.unwrap_or(0));
+    }
+    Ok(newest)
 }
 
 impl Write for RollingFile {
@@ -162,6 +175,10 @@ mod tests {
         let mut log = new();
         write(&mut log, "12345678\n");
         assert_eq!(names(directory.path()).len(), 3);
+        // Others that made room took the oldest: its name does not come back as the newest.
+        std::fs::remove_file(directory.path().join("pod.2026-01-02.log")).unwrap();
+        write(&mut log, &"x".repeat(10));
+        assert_eq!(names(directory.path()), ["pod.2026-01-02.1.log", "pod.2026-01-02.2.log", "pod.2026-01-02.3.log"]);
         log.today = || NaiveDate::from_ymd_opt(2026, 1, 3).unwrap();
         write(&mut log, "1\n");
         assert!(names(directory.path()).contains(&"pod.2026-01-03.log".to_owned()));

@@ -29,7 +29,6 @@ fn with_schema<T>(name: &str, test: impl AsyncFnOnce(&PgPool) -> T) -> T {
 }
 
 #[test]
-#[ignore = "needs PostgreSQL: run by `cargo xtask test`"]
 fn merging_in_sql_is_merging_in_memory() {
     with_schema("merge", async |pool| {
         let mut runner = TestRunner::new(ProptestConfig::with_cases(200));
@@ -53,7 +52,6 @@ fn merging_in_sql_is_merging_in_memory() {
 }
 
 #[test]
-#[ignore = "needs PostgreSQL: run by `cargo xtask test`"]
 fn a_customers_orders_come_newest_first_and_page_by_page() {
     with_schema("pages", async |pool| {
         let customer: Identifier = "ann".parse().unwrap();

@@ -1,0 +1,180 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::kafka::{Fate, TopicReport, Unreachable};
+
+const NOW: &str = "2026-01-02T00:00:00Z";
+
+fn platform() -> Platform {
+    let resource: FoodPlatform = serde_json::from_value(json!({
+        "apiVersion": "foodplatform.dev/v1alpha1", "kind": "FoodPlatform",
+        "metadata": { "name": "q", "namespace": "food", "uid": "u", "generation": 2 },
+        "spec": {
+            "image": { "registry": "r", "tag": "1" },
+            "kafka": { "bootstrapServers": "k:9092" },
+            "database": { "secretRef": { "name": "db" } },
+        },
+    }))
+    .unwrap();
+    Platform::new(&resource).unwrap()
+}
+
+fn child<K: Resource<DynamicType = ()>>(object: Value) -> (ApiResource, Arc<DynamicObject>) {
+    (ApiResource::erase::<K>(&()), Arc::new(serde_json::from_value(object).unwrap()))
+}
+
+fn deployment(service: FoodService, ready: i32) -> (ApiResource, Arc<DynamicObject>) {
+    child::<Deployment>(json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": { "name": format!("q-{service}"), "namespace": "food", "generation": 1 },
+        "spec": {
+            "replicas": 2, "selector": {},
+            "template": { "spec": { "containers": [{ "name": service, "image": format!("r/{service}:1") }] } },
+        },
+        "status": { "observedGeneration": 1, "replicas": 2, "updatedReplicas": 2, "readyReplicas": ready },
+    }))
+}
+
+fn deployments(ready: i32) -> Vec<(ApiResource, Arc<DynamicObject>)> {
+    FoodService::ALL.into_iter().map(|service| deployment(service, ready)).collect()
+}
+
+fn good(platform: &Platform) -> Outcome {
+    let report = |topic: &crate::build::WantedTopic| TopicReport {
+        name: topic.name.clone(),
+        partitions: Some(topic.partitions),
+        fate: Fate::AsWanted,
+    };
+    Ok(platform.topics.iter().map(report).collect())
+}
+
+/// What is seen of a platform that is ready.
+fn seen<'a>(
+    platform: &'a Platform,
+    topics: &'a Outcome,
+    children: &'a [(ApiResource, Arc<DynamicObject>)],
+) -> Observation<'a> {
+    Observation {
+        generation: 2,
+        platform: Some(platform),
+        obstacles: Vec::new(),
+        progress: Vec::new(),
+        held: Vec::new(),
+        notes: Vec::new(),
+        topics: Some(topics),
+        children,
+        pods: &[],
+    }
+}
+
+fn after(previous: &FoodPlatformStatus, seen: &Observation<'_>) -> FoodPlatformStatus {
+    status(previous, seen, NOW.parse().unwrap())
+}
+
+fn told<'a>(status: &'a FoodPlatformStatus, type_: &str) -> (&'a str, &'a str, &'a str) {
+    let condition = find(status, type_).unwrap();
+    (&condition.status, &condition.reason, &condition.message)
+}
+
+#[test]
+fn ready_when_all_services_and_topics_are() {
+    let (platform, children) = (platform(), deployments(2));
+    let status = after(&FoodPlatformStatus::default(), &seen(&platform, &good(&platform), &children));
+    assert_eq!(told(&status, condition::READY), ("True", "Ready", "all services are ready"));
+    assert_eq!(told(&status, condition::RECONCILING), ("False", "Ready", ""));
+    assert_eq!(told(&status, condition::STALLED), ("False", "Ready", ""));
+    assert_eq!(told(&status, condition::TOPICS_READY).0, "True");
+    assert_eq!(status.services_ready.as_deref(), Some("5/5"));
+    assert!(status.conditions.iter().all(|condition| condition.observed_generation == Some(2)));
+    assert_eq!(status.observed_generation, Some(2));
+}
+
+#[test]
+fn looking_twice_changes_nothing() {
+    let (platform, children) = (platform(), deployments(2));
+    let topics = good(&platform);
+    let first = after(&FoodPlatformStatus::default(), &seen(&platform, &topics, &children));
+    let later = status(&first, &seen(&platform, &topics, &children), "2026-01-03T00:00:00Z".parse().unwrap());
+    assert_eq!(first, later);
+}
+
+#[test]
+fn progress_says_how_far_it_is() {
+    let (platform, children) = (platform(), deployments(1));
+    let status = after(&FoodPlatformStatus::default(), &seen(&platform, &good(&platform), &children));
+    let (ready, reason, message) = told(&status, condition::READY);
+    assert_eq!((ready, reason), ("False", "Progressing"));
+    assert!(message.starts_with("order has 1 of 2 pods ready; cook has"), "{message}");
+    assert_eq!(told(&status, condition::RECONCILING).0, "True");
+    assert_eq!(status.services_ready.as_deref(), Some("0/5"));
+}
+
+#[test]
+fn a_held_service_is_not_ready_however_well_its_old_version_runs() {
+    let (platform, children) = (platform(), deployments(2));
+    let topics = good(&platform);
+    let held = vec![(FoodService::Cook, "cook waits for its migration".to_owned())];
+    let status = after(&FoodPlatformStatus::default(), &Observation { held, ..seen(&platform, &topics, &children) });
+    assert_eq!(told(&status, condition::READY), ("False", "Progressing", "cook waits for its migration"));
+    assert_eq!(status.services_ready.as_deref(), Some("4/5"));
+}
+
+#[test]
+fn what_takes_a_person_stalls_and_comes_first() {
+    let (platform, children) = (platform(), deployments(2));
+    let topics: Outcome = Err(Unreachable("Kafka is away".into()));
+    let obstacles = vec![
+        Obstacle::new(Reason::DatabaseUnreachable, "the database is away"),
+        Obstacle::new(Reason::NameConflict, "taken"),
+    ];
+    let status =
+        after(&FoodPlatformStatus::default(), &Observation { obstacles, ..seen(&platform, &topics, &children) });
+    let message = "taken; the database is away; Kafka is away";
+    assert_eq!(told(&status, condition::READY), ("False", "NameConflict", message));
+    assert_eq!(told(&status, condition::STALLED), ("True", "NameConflict", message));
+    assert_eq!(told(&status, condition::RECONCILING).0, "False");
+    assert_eq!(told(&status, condition::TOPICS_READY), ("False", "KafkaUnreachable", "Kafka is away"));
+}
+
+#[test]
+fn the_time_of_a_condition_is_that_of_its_status() {
+    let (platform, running) = (platform(), deployments(2));
+    let topics = good(&platform);
+    let first = after(&FoodPlatformStatus::default(), &seen(&platform, &topics, &running));
+    let starting = deployments(1);
+    let later = status(&first, &seen(&platform, &topics, &starting), "2026-01-03T00:00:00Z".parse().unwrap());
+    let time = |status, type_| find(status, type_).unwrap().last_transition_time.0.to_string();
+    assert_eq!(time(&later, condition::READY), "2026-01-03T00:00:00Z");
+    assert_eq!(time(&later, condition::RECONCILING), "2026-01-03T00:00:00Z");
+    assert_eq!(time(&later, condition::STALLED), NOW);
+    assert_eq!(time(&later, condition::TOPICS_READY), NOW);
+}
+
+#[test]
+fn a_restart_of_the_operator_keeps_what_was_known_of_topics() {
+    let (platform, children) = (platform(), deployments(2));
+    let topics = good(&platform);
+    let before = after(&FoodPlatformStatus::default(), &seen(&platform, &topics, &children));
+    let restarted = Observation { topics: None, ..seen(&platform, &topics, &children) };
+    let now = after(&before, &restarted);
+    assert_eq!(now.topics, before.topics);
+    assert_eq!(find(&now, condition::TOPICS_READY), find(&before, condition::TOPICS_READY));
+    assert_eq!(now, before);
+}
+
+#[test]
+fn an_invalid_spec_leaves_what_is_known_of_the_rest() {
+    let (platform, children) = (platform(), deployments(2));
+    let topics = good(&platform);
+    let before = after(&FoodPlatformStatus::default(), &seen(&platform, &topics, &children));
+    let invalid = Observation {
+        platform: None,
+        obstacles: vec![Obstacle::new(Reason::InvalidSpec, "spec.image is bad")],
+        topics: None,
+        ..seen(&platform, &topics, &[])
+    };
+    let status = after(&before, &invalid);
+    assert_eq!(told(&status, condition::STALLED), ("True", "InvalidSpec", "spec.image is bad"));
+    assert_eq!(status.services, before.services);
+    assert_eq!(told(&status, condition::TOPICS_READY).0, "True");
+}
