@@ -1,14 +1,6 @@
 //! The whole local cluster, from nothing to a ready node, and back.
 
-use std::{
-    fs,
-    net::SocketAddr,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-    process::Command,
-    thread,
-    time::Duration,
-};
+use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt, path::PathBuf, process::Command, thread, time::Duration};
 
 use anyhow::{Context, Result, anyhow, bail};
 
@@ -31,6 +23,14 @@ use crate::{
 
 /// How long one component may take to be ready.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// Programs of ours that a cluster runs.
+pub struct Helpers {
+    /// Runs [`crate::provision`] when its first argument is `provision`.
+    pub provisioner: PathBuf,
+    /// Process 1 of the cluster, and of every pod's sandbox: static.
+    pub pause: PathBuf,
+}
 
 /// A local cluster that runs.
 pub struct Cluster {
@@ -55,14 +55,13 @@ impl Dependencies {
 }
 
 impl Cluster {
-    /// Starts what does not run, restarts what runs with other settings, and waits until the node is ready. `helper` is a program
-    /// that runs [`crate::provision`] when its first argument is `provision`. The remains of a cluster that ended
-    /// without [`Cluster::down`] are removed first.
+    /// Starts what does not run, restarts what runs with other settings, and waits until the node is ready. The remains
+    /// of a cluster that ended without [`Cluster::down`] are removed first.
     ///
     /// # Errors
     /// When the machine lacks something, or a component does not become ready, with the end of its log.
-    pub fn up(instance: &Instance, binaries: &Binaries, helper: &Path, progress: &Progress) -> Result<Self> {
-        let sandbox = sandbox(instance, helper, progress)?;
+    pub fn up(instance: &Instance, binaries: &Binaries, helpers: &Helpers, progress: &Progress) -> Result<Self> {
+        let sandbox = sandbox(instance, helpers, progress)?;
         let state = instance.state();
         let pki = Pki::ensure(&instance.pki(), instance.node_address().into())?;
         let components = Components {
@@ -170,7 +169,7 @@ impl Cluster {
 }
 
 /// The instance's namespaces: those that run, or new ones.
-fn sandbox(instance: &Instance, helper: &Path, progress: &Progress) -> Result<Sandbox> {
+fn sandbox(instance: &Instance, helpers: &Helpers, progress: &Progress) -> Result<Sandbox> {
     match Sandbox::find(instance)? {
         Some(sandbox) if sandbox.is_complete() => return Ok(sandbox),
         None if !instance.state().exists() => {}
@@ -191,9 +190,8 @@ fn sandbox(instance: &Instance, helper: &Path, progress: &Progress) -> Result<Sa
     }
     leftovers::make_cgroups(instance)?;
     // Its own copy: the original may be rebuilt while the cluster runs.
-    fs::copy(helper, provisioner(instance))?;
-    let pause = images::build_static(&["pause"], &step)?.join("pause");
-    let sandbox = Sandbox::create(instance, &pause)?;
+    fs::copy(&helpers.provisioner, provisioner(instance))?;
+    let sandbox = Sandbox::create(instance, &helpers.pause)?;
     step.done(&format!("{} ({})", instance.name(), instance.network()));
     Ok(sandbox)
 }

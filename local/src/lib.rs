@@ -36,7 +36,7 @@ mod wait;
 
 pub use binaries::Binaries;
 pub use cache::Cache;
-pub use cluster::Cluster;
+pub use cluster::{Cluster, Helpers};
 pub use control_plane::ControlPlane;
 pub use daemon::Daemon;
 pub use exec::{follow, run};

@@ -38,23 +38,18 @@ impl Election {
         Ok(Self { leading, task })
     }
 
-    /// Resolves when this process leads.
-    pub async fn won(&mut self) {
+    /// Resolves when this process leads. `false`: the election broke off.
+    pub async fn won(&mut self) -> bool {
         info!("waiting to lead");
-        self.wait_for(true).await;
-        info!("leading");
+        let won = self.leading.wait_for(|leading| *leading).await.is_ok();
+        info!(won, "the election is over");
+        won
     }
 
-    /// Resolves when this process doesn't lead any more.
+    /// Resolves when this process doesn't lead any more, or nobody renews the lease.
     pub async fn lost(&mut self) {
-        self.wait_for(false).await;
-    }
-
-    async fn wait_for(&mut self, leading: bool) {
-        // An election that has ended is a lost one: never won, and lost at once.
-        if self.leading.wait_for(|now| *now == leading).await.is_err() && leading {
-            std::future::pending::<()>().await;
-        }
+        // An election that broke off is a lost one.
+        let _ = self.leading.wait_for(|leading| !*leading).await;
     }
 
     /// Gives the Lease back, so that another one can take over at once.

@@ -129,13 +129,17 @@ async fn lead(arguments: &Arguments, readiness: &Readiness, stop: &CancellationT
         .with_context(|| format!("Lease {namespace}/{name} can't be used"))?;
     // One that stands by is as ready as one can be.
     readiness.set(true);
-    if election.won().with_cancellation_token(stop).await.is_some() {
-        readiness.set(false);
-        metrics::leading(true);
-        tokio::select! {
-            () = reconcile(arguments, client, instance, readiness, stop.clone()) => {}
-            // At once: another one may lead already. What was begun is harmless, for every write names its version.
-            () = election.lost() => anyhow::bail!("lost the lease {namespace}/{name} to another operator"),
+    match election.won().with_cancellation_token(stop).await {
+        None => {}
+        Some(false) => anyhow::bail!("the election for Lease {namespace}/{name} broke off"),
+        Some(true) => {
+            readiness.set(false);
+            metrics::leading(true);
+            tokio::select! {
+                () = reconcile(arguments, client, instance, readiness, stop.clone()) => {}
+                // At once: another one may lead already. What was begun is harmless, for every write names its version.
+                () = election.lost() => anyhow::bail!("lost the lease {namespace}/{name} to another operator"),
+            }
         }
     }
     if tokio::time::timeout(RESIGN, election.resign()).await.is_err() {

@@ -4,8 +4,8 @@ use std::{env, thread, time::Instant};
 
 use anyhow::{Result, anyhow};
 use local::{
-    Binaries, Cache, Cluster, Images, Instance, Lock, Progress, install_packages, repository, require_root,
-    require_space, require_tools,
+    Binaries, Cache, Cluster, Helpers, Images, Instance, Lock, Progress, build_static, install_packages, repository,
+    require_root, require_space, require_tools,
 };
 use tokio::runtime::Runtime;
 
@@ -96,10 +96,15 @@ fn prepare(
     require_space(cache.root(), CACHE_GIBIBYTES)?;
     require_space(&instance.state(), STATE_GIBIBYTES)?;
     install_packages(progress)?;
+    // Before everything else, since cargo does one build at a time and the cluster needs it at once.
+    let step = progress.step("compile pause");
+    let pause = build_static(&["pause"], &step)?.join("pause");
+    step.done("");
+    let helpers = Helpers { provisioner: env::current_exe()?, pause };
     thread::scope(|scope| {
         let beside = scope.spawn(beside);
         let binaries = Binaries::build(&cache, progress)?;
-        let cluster = Cluster::up(instance, &binaries, &env::current_exe()?, progress)?;
+        let cluster = Cluster::up(instance, &binaries, &helpers, progress)?;
         beside.join().map_err(|_| anyhow!("a thread panicked"))??;
         Ok((binaries, cluster))
     })

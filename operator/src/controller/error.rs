@@ -84,6 +84,14 @@ impl Error {
         matches!(self.answer(), Some(answer) if answer.is_not_found())
     }
 
+    /// Whether nothing can be made any more, because the namespace is being deleted.
+    #[must_use]
+    pub(crate) fn is_namespace_leaving(&self) -> bool {
+        let causes =
+            |answer: &kube::core::Status| answer.details.clone().map(|details| details.causes).unwrap_or_default();
+        self.answer().is_some_and(|answer| causes(answer).iter().any(|cause| cause.reason == "NamespaceTerminating"))
+    }
+
     /// Whether the API server refuses this very request, so that repeating it changes nothing unless somebody acts.
     #[must_use]
     pub fn is_refusal(&self) -> bool {

@@ -78,7 +78,6 @@ impl Reason {
             | Self::ImagePullBackOff
             | Self::ContainerConfigError
             | Self::CrashLoopBackOff
-            | Self::Unschedulable
             | Self::RolloutStuck => true,
             Self::Ready
             | Self::Progressing
@@ -86,7 +85,9 @@ impl Reason {
             | Self::KafkaUnreachable
             | Self::TopicsDiffer
             | Self::TopicsReady
-            | Self::DatabaseUnreachable => false,
+            | Self::DatabaseUnreachable
+            // A cluster that grows with its load makes room by itself; where it doesn't, the rollout gets stuck.
+            | Self::Unschedulable => false,
         }
     }
 }

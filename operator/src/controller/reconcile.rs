@@ -192,6 +192,10 @@ async fn apply_all(
                 report.obstacles.push(obstacle);
                 all = false;
             }
+            Err(Failure::Error(error)) if error.is_namespace_leaving() => {
+                report.progress.push(format!("namespace {} is being deleted", platform.namespace));
+                return Ok(false);
+            }
             Err(Failure::Error(error)) if error.is_refusal() => {
                 report.obstacles.push(Obstacle::new(Reason::ApplyFailed, error.to_string()));
                 all = false;

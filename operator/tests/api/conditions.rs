@@ -100,6 +100,27 @@ async fn an_unreachable_kafka_is_told_and_waited_for() {
 }
 
 #[tokio::test]
+async fn a_kafka_that_goes_away_leaves_what_runs() {
+    let world = World::start("away").await;
+    world.shop(json!({})).await;
+    world.ready().await;
+    let before = world.versions::<Deployment>().await;
+    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let away = json!({ "spec": { "kafka": { "bootstrapServers": address.to_string() }, "services": { "cook": { "replicas": 2 } } } });
+    world.patch::<foodplatform_operator::api::FoodPlatform>("shop", away).await;
+    let shop = world
+        .shop_when("without Kafka", |shop| {
+            let ready = shop.status.as_ref().and_then(|status| status.services_ready.as_deref());
+            is(shop, TOPICS_READY, "False", "KafkaUnreachable") && ready == Some("5/5")
+        })
+        .await;
+    assert!(is(&shop, READY, "False", "KafkaUnreachable"));
+    assert_eq!(world.get::<Deployment>("shop-cook").await.unwrap().spec.unwrap().replicas, Some(2), "changes go on");
+    assert_eq!(world.versions::<Deployment>().await.len(), before.len());
+    world.end().await;
+}
+
+#[tokio::test]
 async fn an_unreachable_database_is_told_and_waited_for() {
     let world = World::start("database").await;
     let words =
