@@ -23,7 +23,6 @@ use crate::{
 #[derive(Debug)]
 pub struct ControlPlane {
     kubeconfig: PathBuf,
-    audit_log: PathBuf,
     // Dropped in this order.
     _controller_manager: Server,
     _apiserver: Server,
@@ -55,18 +54,12 @@ impl ControlPlane {
         let mut apiserver = Server::start(&components.apiserver(), &logs)?;
         apiserver.wait_ready(Duration::from_secs(60), |_| is_ready(binaries, &kubeconfig))?;
         let controller_manager = Server::start(&components.controller_manager(), &logs)?;
-        let audit_log = logs.join("audit.log");
-        Ok(Self { kubeconfig, audit_log, _controller_manager: controller_manager, _apiserver: apiserver, _etcd: etcd })
+        Ok(Self { kubeconfig, _controller_manager: controller_manager, _apiserver: apiserver, _etcd: etcd })
     }
 
     /// The administrator's kubeconfig.
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
-    }
-
-    /// The API server's audit log: the operator's requests, one JSON object a line.
-    pub fn audit_log(&self) -> &Path {
-        &self.audit_log
     }
 }
 

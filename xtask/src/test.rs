@@ -60,12 +60,12 @@ pub(crate) fn run(layers: &[Layer]) -> Result<()> {
 fn api() -> Result<()> {
     let binaries = prepare()?;
     let directory = tempfile::tempdir()?;
-    let control_plane = ControlPlane::start(&binaries, directory.path())?;
+    let control_plane = ControlPlane::start(&binaries, &directory.path().join("control-plane"))?;
+    let kafka = Kafka::start(&binaries, &directory.path().join("kafka"), Ipv4Addr::LOCALHOST.into())?;
     let kubeconfig = control_plane.kubeconfig().to_string_lossy();
-    let audit_log = control_plane.audit_log().to_string_lossy();
     cargo_test(
-        &["--package", "foodplatform-operator", "--features", "api-tests"],
-        &[("TEST_KUBECONFIG", &kubeconfig), ("TEST_AUDIT_LOG", &audit_log)],
+        &["--package", "foodplatform-operator", "--features", "api-tests", "--test", "api"],
+        &[("TEST_KUBECONFIG", &kubeconfig), ("TEST_KAFKA", &kafka.bootstrap_servers())],
     )
 }
 
@@ -80,10 +80,10 @@ fn services() -> Result<()> {
     let address = Ipv4Addr::LOCALHOST.into();
     let postgres = Postgres::start(&directory.path().join("postgresql"), address)?;
     let kafka = Kafka::start(&binaries, &directory.path().join("kafka"), address)?;
-    cargo_test(
-        &["--package", "tests", "--features", "service-tests"],
-        &[("TEST_KAFKA", &kafka.bootstrap_servers()), ("TEST_DATABASE_URL", postgres.url())],
-    )
+    let servers = [("TEST_KAFKA", kafka.bootstrap_servers()), ("TEST_DATABASE_URL", postgres.url().to_owned())];
+    let servers = servers.each_ref().map(|(name, value)| (*name, value.as_str()));
+    cargo_test(&["--package", "mypage", "--features", "service-tests"], &servers)?;
+    cargo_test(&["--package", "tests", "--features", "service-tests", "--test", "services"], &servers)
 }
 
 fn cluster() -> Result<()> {

@@ -97,10 +97,6 @@ pub struct TopicStatus {
     /// The partitions that it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partitions: Option<i32>,
-    /// Kafka's id of it, as Kafka prints it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64))]
-    pub topic_id: Option<String>,
     /// Whether it is as asked for.
     pub state: TopicState,
 }

@@ -70,8 +70,7 @@ pub(super) fn list(outcome: Option<&Outcome>, wanted: &[WantedTopic], previous: 
                 (None, None) => before.map_or((None, TopicState::Unknown), |before| (before.partitions, before.state)),
                 (None, Some(_)) => (before.and_then(|before| before.partitions), TopicState::Unknown),
             };
-            // Kafka's client library doesn't tell topics' ids.
-            TopicStatus { name: topic.name.clone(), partitions, topic_id: None, state }
+            TopicStatus { name: topic.name.clone(), partitions, state }
         })
         .collect()
 }
