@@ -97,11 +97,12 @@ impl Platform {
             ("LOG_LEVEL".to_owned(), "info".to_owned()),
             ("KAFKA_BOOTSTRAP_SERVERS".to_owned(), self.kafka.bootstrap().to_owned()),
             ("TOPIC_PREFIX".to_owned(), self.prefix.clone()),
-            ("CONSUMER_GROUP".to_owned(), self.groups[&service].clone()),
             ("LOG_DIR".to_owned(), self.log_directory(service).display().to_string()),
         ]);
         let mut set = |name: &str, value: &str| environment.insert(name.to_owned(), value.to_owned());
+        // As the operator does it: the gateway has neither, and must not ask for them.
         if let Some(schema) = self.schemas.get(&service) {
+            set("CONSUMER_GROUP", &self.groups[&service]);
             set("DATABASE_URL", self.database.url());
             set("DATABASE_SCHEMA", schema);
         }

@@ -1,10 +1,7 @@
 //! The admin port: probes for the kubelet, metrics for Prometheus.
 
 use std::{
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, OnceLock},
     time::{Duration, SystemTime},
 };
 
@@ -22,37 +19,30 @@ const STUCK_AFTER: Duration = Duration::from_secs(15);
 /// What the probes answer.
 #[derive(Debug)]
 pub(crate) struct Health {
-    started: AtomicBool,
     stopping: CancellationToken,
     heartbeat: std::sync::Mutex<Instant>,
-    /// From the process' start to the first time that it said it was ready.
+    /// From the process' start to when it was ready; unset until then.
     ready_after: OnceLock<Duration>,
 }
 
 impl Health {
     pub(crate) fn new(stopping: CancellationToken) -> Self {
-        Self {
-            started: AtomicBool::new(false),
-            stopping,
-            heartbeat: Instant::now().into(),
-            ready_after: OnceLock::new(),
-        }
+        Self { stopping, heartbeat: Instant::now().into(), ready_after: OnceLock::new() }
     }
 
     /// From now on, until the stop, the service is ready, whatever becomes of Kafka and the database: a replica that
     /// leaves the Service because of what all replicas share helps nobody.
     pub(crate) fn started(&self) {
-        self.started.store(true, Ordering::Relaxed);
+        self.ready_after.get_or_init(|| process::age().unwrap_or_default());
     }
 
     fn readiness(&self) -> (StatusCode, &'static str) {
         if self.stopping.is_cancelled() {
             return (StatusCode::SERVICE_UNAVAILABLE, "stopping");
         }
-        if !self.started.load(Ordering::Relaxed) {
+        if self.ready_after.get().is_none() {
             return (StatusCode::SERVICE_UNAVAILABLE, "starting: the reason is in the log");
         }
-        self.ready_after.get_or_init(|| process::age().unwrap_or_default());
         (StatusCode::OK, "ready")
     }
 

@@ -69,9 +69,9 @@ pub struct KafkaSettings {
     /// What the names of all topics of the platform begin with.
     #[arg(long, env = "TOPIC_PREFIX", value_name = "TOPIC_PREFIX")]
     pub topic_prefix: String,
-    /// The consumer group, shared by the service's replicas.
+    /// The consumer group, shared by the service's replicas. A service that reads no topic leaves it unset.
     #[arg(long, env = "CONSUMER_GROUP", value_name = "CONSUMER_GROUP")]
-    pub consumer_group: String,
+    pub consumer_group: Option<String>,
 }
 
 /// The PostgreSQL database, and this service's schema in it. A service without one leaves both unset.

@@ -51,7 +51,7 @@ pub(crate) fn common(settings: &KafkaSettings) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", &settings.kafka_bootstrap_servers)
-        .set("client.id", &settings.consumer_group)
+        .set("client.id", settings.consumer_group.as_deref().unwrap_or("foodplatform"))
         .set("socket.keepalive.enable", "true")
         .set("socket.nagle.disable", "true")
         .set("reconnect.backoff.max.ms", "2000")

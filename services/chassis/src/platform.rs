@@ -95,10 +95,10 @@ impl Platform {
     /// Reads `topics` in the service's group and gives their events to `handler`, in batches.
     ///
     /// # Errors
-    /// As [`Self::database`].
+    /// As [`Self::database`], and when no consumer group is set.
     pub fn consume<H: Handler>(&mut self, topics: &[Topic], handler: H) -> anyhow::Result<()> {
         let database = self.database()?;
-        let consumer = Arc::new(consumer::Consumer::new(&self.settings.kafka, topics, handler, database));
+        let consumer = Arc::new(consumer::Consumer::new(&self.settings.kafka, topics, handler, database)?);
         self.spawn("consumer", move |stop| {
             let consumer = Arc::clone(&consumer);
             async move { consumer.run(stop).await }

@@ -20,12 +20,13 @@ use crate::{
 /// Sends to dead-letter topics. Its producer is made when first needed, which is hardly ever.
 pub(super) struct DeadLetters {
     settings: KafkaSettings,
+    reader: String,
     producer: OnceCell<Producer>,
 }
 
 impl DeadLetters {
-    pub(super) fn new(settings: KafkaSettings) -> Self {
-        Self { settings, producer: OnceCell::new() }
+    pub(super) fn new(settings: KafkaSettings, reader: String) -> Self {
+        Self { settings, reader, producer: OnceCell::new() }
     }
 
     /// Returns when Kafka has all of them, however long that takes: their offsets are stored after it.
@@ -59,7 +60,7 @@ impl DeadLetters {
             ("dlq_topic", message.topic()),
             ("dlq_partition", &partition),
             ("dlq_offset", &offset),
-            ("dlq_reader", &self.settings.consumer_group),
+            ("dlq_reader", &self.reader),
         ]
         .into_iter()
         .fold(headers, |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));

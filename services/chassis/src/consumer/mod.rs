@@ -53,20 +53,28 @@ pub trait Handler: Send + Sync + 'static {
 /// Reads topics in the service's group.
 pub(crate) struct Consumer<H> {
     settings: KafkaSettings,
+    group: String,
     topics: Vec<Topic>,
     handler: H,
     database: Database,
 }
 
 impl<H: Handler> Consumer<H> {
-    pub(crate) fn new(settings: &KafkaSettings, topics: &[Topic], handler: H, database: Database) -> Self {
-        Self { settings: settings.clone(), topics: topics.to_vec(), handler, database }
+    pub(crate) fn new(
+        settings: &KafkaSettings,
+        topics: &[Topic],
+        handler: H,
+        database: Database,
+    ) -> anyhow::Result<Self> {
+        let group = settings.consumer_group.clone();
+        let group = group.context("CONSUMER_GROUP is not set: expected the name of the service's consumer group")?;
+        Ok(Self { settings: settings.clone(), group, topics: topics.to_vec(), handler, database })
     }
 
     /// Reads until `stop`: then finishes the batch, commits its offsets and leaves the group.
     pub(crate) async fn run(&self, stop: CancellationToken) -> anyhow::Result<()> {
         let stream = self.subscribe().context("cannot make a Kafka consumer")?;
-        let dead_letters = DeadLetters::new(self.settings.clone());
+        let dead_letters = DeadLetters::new(self.settings.clone(), self.group.clone());
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
         loop {
             let received = tokio::select! {
@@ -107,7 +115,7 @@ impl<H: Handler> Consumer<H> {
 
     fn subscribe(&self) -> Result<StreamConsumer<Rebalances>, KafkaError> {
         let stream: StreamConsumer<Rebalances> = kafka::common(&self.settings)
-            .set("group.id", &self.settings.consumer_group)
+            .set("group.id", &self.group)
             .set("auto.offset.reset", "earliest")
             // Offsets are stored by us after the commit, and sent to Kafka by librdkafka in the background.
             .set("enable.auto.offset.store", "false")
@@ -158,7 +166,7 @@ impl<H: Handler> Consumer<H> {
             return Ok(());
         }
         let mut tx = self.database.begin().await?;
-        let new = inbox::record(&mut tx, &self.settings.consumer_group, events).await?;
+        let new = inbox::record(&mut tx, &self.group, events).await?;
         if new.is_empty() {
             return Ok(());
         }
