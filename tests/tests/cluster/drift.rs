@@ -74,7 +74,7 @@ async fn a_child_edited_by_hand_is_restored() {
     edited_is_restored::<PodDisruptionBudget>(&platform, &name, budget, "/spec/maxUnavailable").await;
     let label = json!({ "metadata": { "labels": { "app.kubernetes.io/part-of": "somebody" } } });
     edited_is_restored::<KubeService>(&platform, &name, label, "/metadata/labels").await;
-    let grace = json!({ "spec": { "template": { "spec": { "terminationGracePeriodSeconds": 1 } } } });
+    let grace = json!({ "spec": { "template": { "spec": { "terminationGracePeriodSeconds": 90 } } } });
     edited_is_restored::<Deployment>(&platform, &name, grace, "/spec/template/spec/terminationGracePeriodSeconds")
         .await;
     platform.until_ready().await;

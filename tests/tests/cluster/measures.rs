@@ -2,11 +2,11 @@
 
 use std::{env, time::Duration};
 
-use k8s_openapi::api::apps::v1::Deployment;
-use kube::ResourceExt;
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
+use kube::{ResourceExt, api::DeleteParams};
 use tests::{
     api::Api,
-    cluster::{AuditLog, Cluster, OPERATOR_NAMESPACE, OPERATOR_SELECTOR},
+    cluster::{AuditLog, Cluster, OPERATOR_NAMESPACE, OPERATOR_SELECTOR, Platform},
     measure::Measurement,
     process::Service,
     servers, wait,
@@ -62,13 +62,32 @@ async fn services_are_ready_soon_after_their_start() {
     platform.until_ready().await;
     let mut checks = Vec::new();
     for service in Service::ALL {
-        let pods = platform.scrape(service).await.unwrap_or_else(|error| panic!("{service}: {error}"));
-        // The quickest pod shows what the service needs: others may have waited for the database or the machine.
-        let seconds = pods.iter().map(|(_, metrics)| metrics.get("ready_seconds")).fold(f64::INFINITY, f64::min);
+        // The quickest of some starts shows what the service needs: in others the machine may have been busy.
+        let mut seconds = f64::INFINITY;
+        for _ in 0..3 {
+            seconds = seconds.min(restart(&platform, service).await);
+        }
         let name = format!("start to ready, {service}");
         checks.push(Measurement { name: &name, value: seconds * 1000.0, unit: "ms", limit: 200.0 }.check());
     }
+    platform.until_ready().await;
     within_limits(checks);
+}
+
+/// Deletes a service's pods and gives the time in seconds from the start of the first new process to its readiness.
+async fn restart(platform: &Platform, service: Service) -> f64 {
+    let pods = platform.cluster.namespaced::<Pod>(&platform.namespace);
+    let before: Vec<_> = platform.scrape(service).await.unwrap_or_default().into_iter().map(|(name, _)| name).collect();
+    for name in &before {
+        pods.delete(name, &DeleteParams::default()).await.expect("the deletion");
+    }
+    wait::until(&format!("a new and ready pod of {service}"), Duration::from_secs(60), async || {
+        let now = platform.scrape(service).await?;
+        let new = now.into_iter().filter(|(name, _)| !before.contains(name));
+        let ready = new.filter_map(|(_, metrics)| metrics.sum("ready_seconds"));
+        ready.reduce(f64::min).ok_or_else(|| "none yet".to_owned())
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
