@@ -65,9 +65,29 @@ fn create_namespace(target: &Target) -> Result<()> {
     target.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}))
 }
 
+/// Which volumes the example's log claims ask for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogClaims {
+    /// As the example has it: shared by the pods of all nodes.
+    AsWritten,
+    /// Shared by the pods of one node: what the default class of a one-node cluster such as kind has.
+    OneNode,
+}
+
+/// Which log claims a cluster that is not ours can be expected to serve.
+pub(crate) fn log_claims(target: &Target) -> Result<LogClaims> {
+    let nodes = run(&mut target.kubectl(&["get", "nodes", "--output", "name"]))?;
+    Ok(if nodes.lines().count() == 1 { LogClaims::OneNode } else { LogClaims::AsWritten })
+}
+
 /// Applies `examples/quickstart.yaml` with the images that were just built. Returns whether it was not there
 /// and ready with exactly this spec before.
-pub(crate) fn apply_quickstart(target: &Target, images: &Images, progress: &Progress) -> Result<bool> {
+pub(crate) fn apply_quickstart(
+    target: &Target,
+    images: &Images,
+    claims: LogClaims,
+    progress: &Progress,
+) -> Result<bool> {
     let step = progress.step("apply examples/quickstart");
     let path = repository().join("examples/quickstart.yaml");
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -79,11 +99,15 @@ pub(crate) fn apply_quickstart(target: &Target, images: &Images, progress: &Prog
         if document["kind"] == "FoodPlatform" {
             document["spec"]["image"]["registry"] = json!(images.registry);
             document["spec"]["image"]["tag"] = json!(images.services_tag);
+            if claims == LogClaims::OneNode {
+                document["spec"]["logs"]["volume"]["accessModes"] = json!(["ReadWriteOnce"]);
+            }
         }
         target.apply(&document)?;
     }
     let changed = before != state(target) || !before.ends_with(" True");
-    step.done(&format!("with image {}/SERVICE:{}", images.registry, images.services_tag));
+    let claims = if claims == LogClaims::OneNode { ", log claims ReadWriteOnce: it has one node" } else { "" };
+    step.done(&format!("with image {}/SERVICE:{}{claims}", images.registry, images.services_tag));
     Ok(changed)
 }
 

@@ -9,7 +9,13 @@ use local::{
 };
 use tokio::runtime::Runtime;
 
-use crate::{conditions, forward::Forward, orders, platform, target::Target};
+use crate::{
+    conditions,
+    forward::Forward,
+    orders,
+    platform::{self, LogClaims},
+    target::Target,
+};
 
 /// The NodePort of the quickstart's gateway.
 const GATEWAY_PORT: u16 = 30080;
@@ -81,7 +87,7 @@ pub(crate) fn install(instance: &Instance, progress: &Progress) -> Result<Up> {
     let target = Target::local(instance, &binaries);
     platform::install_operator(&target, &images, progress)?;
     platform::create_secret(&target, &cluster.pods_database_url()?)?;
-    let changed = platform::apply_quickstart(&target, &images, progress)?;
+    let changed = platform::apply_quickstart(&target, &images, LogClaims::AsWritten, progress)?;
     Ok(Up { binaries, cluster, target, images, changed })
 }
 
@@ -126,7 +132,7 @@ pub(crate) fn current(registry: &str) -> Result<()> {
         target.apply_file(&repository().join("examples/dependencies.yaml"))?;
         platform::create_secret(&target, platform::EXAMPLE_DATABASE)?;
     }
-    platform::apply_quickstart(&target, &images, &progress)?;
+    platform::apply_quickstart(&target, &images, platform::log_claims(&target)?, &progress)?;
     Runtime::new()?.block_on(async {
         let client = target.client().await?;
         conditions::wait_ready(client, platform::NAMESPACE, platform::NAME, &progress).await?;
