@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Seek, Write},
     process::{Command, Stdio},
     thread,
 };
@@ -17,16 +17,31 @@ const LAST_LINES: usize = 15;
 /// # Errors
 /// When it cannot be started or does not succeed: its command line and the last lines that it wrote.
 pub fn run(command: &mut Command) -> Result<String> {
-    follow(command, |_| ())
+    execute(command, Stdio::null(), |_| ())
+}
+
+/// Like [`run`], with `input` on the program's standard input. It is never found in a file by name, so it may be secret.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with_input(command: &mut Command, input: &[u8]) -> Result<String> {
+    let mut file = tempfile::tempfile().context("cannot make a temporary file")?;
+    file.write_all(input)?;
+    file.rewind()?;
+    execute(command, file.into(), |_| ())
 }
 
 /// Like [`run`], handing every line that the program writes to standard error on as it comes.
 ///
 /// # Errors
 /// As [`run`].
-pub fn follow(command: &mut Command, mut line: impl FnMut(&str)) -> Result<String> {
+pub fn follow(command: &mut Command, line: impl FnMut(&str)) -> Result<String> {
+    execute(command, Stdio::null(), line)
+}
+
+fn execute(command: &mut Command, input: Stdio, mut line: impl FnMut(&str)) -> Result<String> {
     let mut child = command
-        .stdin(Stdio::null())
+        .stdin(input)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -74,4 +89,16 @@ fn shown(command: &Command) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_reads_its_input_and_a_failed_one_is_quoted() {
+        assert_eq!(run_with_input(&mut Command::new("cat"), b"a secret").unwrap(), "a secret");
+        let error = run(Command::new("sh").args(["-c", "echo why >&2; exit 3"])).unwrap_err().to_string();
+        assert!(error.starts_with("sh -c") && error.ends_with(": why"), "{error}");
+    }
 }

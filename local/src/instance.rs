@@ -13,14 +13,14 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// The cluster that people work with: 10.88.0.0/16.
+    /// The cluster that people work with: 10.213.0.0/16, which neither container engines nor most networks use.
     pub const fn dev() -> Self {
-        Self { name: "dev", subnet: 88 }
+        Self { name: "dev", subnet: 213 }
     }
 
-    /// The cluster of the tests: 10.89.0.0/16.
+    /// The cluster of the tests: 10.214.0.0/16.
     pub const fn test() -> Self {
-        Self { name: "test", subnet: 89 }
+        Self { name: "test", subnet: 214 }
     }
 
     /// The name, of at most 10 characters: it is part of a network interface's name.

@@ -3,6 +3,7 @@
 use std::{
     fs,
     net::{IpAddr, SocketAddr, TcpStream},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -69,6 +70,8 @@ impl Broker {
     /// Writes the configuration, formats the storage if that is not done yet, and returns the program to run.
     pub(crate) fn prepare(&self) -> Result<Program> {
         fs::create_dir_all(&self.directory)?;
+        // Messages hold people's addresses.
+        fs::set_permissions(&self.directory, fs::Permissions::from_mode(0o700))?;
         let log4j = self.directory.join("log4j2.xml");
         fs::write(&log4j, include_str!("../kafka/log4j2.xml"))?;
         let properties = self.directory.join("server.properties");

@@ -39,7 +39,7 @@ pub use cache::Cache;
 pub use cluster::{Cluster, Helpers};
 pub use control_plane::ControlPlane;
 pub use daemon::Daemon;
-pub use exec::{follow, run};
+pub use exec::{follow, run, run_with_input};
 pub use images::{Image, Images, SERVICES, build_static};
 pub use instance::Instance;
 pub use kafka::Kafka;

@@ -70,7 +70,7 @@ pub(crate) fn require_subnet(instance: &Instance) -> Result<()> {
             };
             if name != instance.host_interface() && overlaps(instance, local.parse()?, length) {
                 bail!(
-                    "the interface {name} uses {local}/{length}, which the local cluster needs ({}): remove it (ip link delete {name})",
+                    "the interface {name} uses {local}/{length}, which the local cluster needs ({}): free that network first",
                     instance.network()
                 );
             }
@@ -93,7 +93,7 @@ mod tests {
     fn networks_that_share_an_address_overlap() {
         let instance = Instance::dev();
         for (address, length, expected) in
-            [("10.88.7.1", 24, true), ("10.0.0.5", 8, true), ("10.89.0.1", 16, false), ("192.168.1.1", 0, true)]
+            [("10.213.7.1", 24, true), ("10.0.0.5", 8, true), ("10.214.0.1", 16, false), ("192.168.1.1", 0, true)]
         {
             assert_eq!(overlaps(&instance, address.parse().unwrap(), length), expected, "{address}/{length}");
         }

@@ -160,7 +160,9 @@ impl Sandbox {
     }
 
     fn stop(&self, name: &str, pid: i32) -> Result<()> {
-        exec::run(self.command("kill").arg(pid.to_string()))?;
+        // SIGTERM alone would have PostgreSQL wait until its last client, a pod, has gone.
+        let signal = if name == "postgresql" { "-INT" } else { "-TERM" };
+        exec::run(self.command("kill").arg(signal).arg(pid.to_string()))?;
         wait::until(&format!("the end of {name}"), Duration::from_secs(30), || Ok(self.running(name).is_none()))
     }
 

@@ -31,6 +31,9 @@ pub(crate) fn install_operator(target: &Target, images: &Images, progress: &Prog
         step.done("unchanged");
         return Ok(());
     }
+    // What an interrupted run has left would stop Helm for ever: "another operation is in progress".
+    let interrupted = format!("owner=helm,name={RELEASE},status in (pending-install,pending-upgrade,pending-rollback)");
+    run(&mut target.kubectl(&["delete", "secret", "--namespace", OPERATOR_NAMESPACE, "--selector", &interrupted]))?;
     run(target
         .helm(&["upgrade", RELEASE, "--install", "--namespace", OPERATOR_NAMESPACE, "--create-namespace"])
         .args(["--set", &format!("image.repository={}/operator", images.registry)])

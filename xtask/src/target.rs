@@ -10,7 +10,7 @@ use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
-use local::{Binaries, Instance, run};
+use local::{Binaries, Instance, run, run_with_input};
 use serde_json::Value;
 
 /// Who owns the fields that we apply.
@@ -72,17 +72,16 @@ impl Target {
 
     /// Applies a file, a directory of files, or a URL.
     pub(crate) fn apply_file(&self, path: &Path) -> Result<()> {
-        let path = path.to_string_lossy();
-        run(&mut self.kubectl(&["apply", "--server-side", "--force-conflicts", FIELD_MANAGER, "--filename", &path]))
-            .map(drop)
+        run(&mut self.apply_command(&path.to_string_lossy())).map(drop)
     }
 
     /// Applies one object.
     pub(crate) fn apply(&self, object: &Value) -> Result<()> {
-        // Readable by its owner alone: it may be a Secret.
-        let file = tempfile::Builder::new().suffix(".json").tempfile()?;
-        serde_json::to_writer(&file, object)?;
-        self.apply_file(file.path())
+        run_with_input(&mut self.apply_command("-"), &serde_json::to_vec(object)?).map(drop)
+    }
+
+    fn apply_command(&self, path: &str) -> Command {
+        self.kubectl(&["apply", "--server-side", "--force-conflicts", FIELD_MANAGER, "--filename", path])
     }
 
     /// A client of this cluster.

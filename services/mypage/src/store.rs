@@ -181,5 +181,6 @@ pub(crate) async fn changed(pool: &PgPool, seen: &[(Identifier, i64)]) -> Result
     rows.into_iter().map(Knowledge::try_from).collect()
 }
 
-#[cfg(all(test, feature = "service-tests"))]
+#[cfg(test)]
+#[cfg(feature = "service-tests")]
 mod tests;
