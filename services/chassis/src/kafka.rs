@@ -42,7 +42,8 @@ pub(crate) fn producer(settings: &KafkaSettings) -> KafkaResult<Producer> {
         .set("message.timeout.ms", "0")
         .set("linger.ms", "1")
         .set("queue.buffering.max.messages", "10000")
-        .set("queue.buffering.max.kbytes", "8192")
+        // A limit and no allocation. It has to hold a whole batch of the outbox: 16 shards of 200 rows of up to 5 KiB.
+        .set("queue.buffering.max.kbytes", "32768")
         .create_with_context(LogContext)
 }
 

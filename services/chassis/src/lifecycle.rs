@@ -1,14 +1,12 @@
 //! From start to stop.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
-use axum::{Router, serve::ListenerExt};
 use sqlx::migrate::Migrator;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
-    task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -22,6 +20,9 @@ use crate::{
     tasks::{Backoff, Tasks},
     telemetry::Telemetry,
 };
+
+/// What a stop keeps for the outbox' relay: longer than it takes to publish what is left and to give its shards back.
+const RELAY_RESERVE: Duration = Duration::from_secs(8);
 
 /// Serves until SIGTERM or SIGINT, then stops: not ready → take no more → finish → flush the outbox → leave.
 pub(crate) async fn serve(
@@ -46,7 +47,9 @@ pub(crate) async fn serve(
     let public = listen(settings.http_address, "HTTP_ADDRESS").await?;
 
     let mut parts = std::mem::take(&mut platform.parts);
-    let server = serve_public(public, std::mem::take(&mut parts.routes), stopping.clone());
+    let routes = http::wrap(std::mem::take(&mut parts.routes));
+    let limit = finishing_limit(settings.drain_timeout);
+    let server = tokio::spawn(http::server::serve(public, routes, stopping.clone(), limit));
     let (work, relay) = (Tasks::default(), Tasks::default());
     tokio::select! {
         () = database_is_ready(parts.database.as_ref()) => {
@@ -66,14 +69,8 @@ pub(crate) async fn serve(
     }
     info!("stopping");
     stopping.cancel();
-    let stop = async {
-        // Requests and consumers write to the outbox, so its relay is the last to go.
-        let (served, ()) = tokio::join!(server, work.stop());
-        served.context("the HTTP server failed")??;
-        relay.stop().await;
-        anyhow::Ok(())
-    };
-    match tokio::time::timeout(settings.drain_timeout, stop).await {
+    let server = async { server.await.context("the HTTP server failed") };
+    match tokio::time::timeout(settings.drain_timeout, stop(server, &work, &relay, limit)).await {
         Ok(outcome) => outcome?,
         Err(_) => bail!("stopped without finishing: DRAIN_TIMEOUT ({:?}) is over", settings.drain_timeout),
     }
@@ -81,23 +78,29 @@ pub(crate) async fn serve(
     Ok(())
 }
 
+/// How long requests and background tasks have to finish in a stop of `drain_timeout`: the rest is the relay's.
+fn finishing_limit(drain_timeout: Duration) -> Duration {
+    drain_timeout.saturating_sub(RELAY_RESERVE).max(drain_timeout / 2)
+}
+
+/// Requests and consumers write to the outbox, so its relay is the last to go; and it goes whatever becomes of them.
+async fn stop(
+    server: impl Future<Output = anyhow::Result<()>>,
+    work: &Tasks,
+    relay: &Tasks,
+    limit: Duration,
+) -> anyhow::Result<()> {
+    let (served, worked) = tokio::join!(server, tokio::time::timeout(limit, work.stop()));
+    relay.stop().await;
+    served?;
+    worked.with_context(|| format!("background tasks did not stop within {limit:?}"))
+}
+
 async fn listen(address: SocketAddr, variable: &str) -> anyhow::Result<TcpListener> {
     let listener =
         TcpListener::bind(address).await.with_context(|| format!("cannot listen at {address} ({variable})"))?;
     info!(address = %listener.local_addr()?, variable, "listening");
     Ok(listener)
-}
-
-fn serve_public(listener: TcpListener, routes: Router, stopping: CancellationToken) -> JoinHandle<std::io::Result<()>> {
-    let listener = listener.tap_io(|connection| {
-        // Without it a small answer may wait for the acknowledgement of the one before.
-        if let Err(error) = connection.set_nodelay(true) {
-            warn!(%error, "cannot set TCP_NODELAY");
-        }
-    });
-    // The gateway tells upstreams who asked: requests carry the caller's address.
-    let service = http::wrap(routes).into_make_service_with_connect_info::<SocketAddr>();
-    tokio::spawn(axum::serve(listener, service).with_graceful_shutdown(stopping.cancelled_owned()).into_future())
 }
 
 /// Waits until the database answers and has every migration. It tells what it waits for, once for each reason.
@@ -116,5 +119,47 @@ async fn database_is_ready(database: Option<&Database>) {
             told = reason;
         }
         tokio::time::sleep(backoff.next_delay()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn the_relay_has_its_own_part_of_the_stop() {
+        let seconds = Duration::from_secs;
+        for (drain_timeout, limit) in [(20, 12), (16, 8), (10, 5), (0, 0)] {
+            assert_eq!(finishing_limit(seconds(drain_timeout)), seconds(limit), "{drain_timeout}");
+        }
+    }
+
+    /// Stops a relay together with `work`; gives the outcome, and whether the relay was asked to stop.
+    async fn stopped(server: anyhow::Result<()>, work: &Tasks) -> (anyhow::Result<()>, bool) {
+        let (relay, flushed) = (Tasks::default(), Arc::new(AtomicBool::new(false)));
+        let flush = Arc::clone(&flushed);
+        relay.spawn("relay", move |stop| {
+            let flush = Arc::clone(&flush);
+            async move {
+                stop.cancelled().await;
+                flush.store(true, Ordering::SeqCst);
+                Ok(())
+            }
+        });
+        // Time for the relay to start.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let outcome = stop(async { server }, work, &relay, Duration::from_secs(12)).await;
+        (outcome, flushed.load(Ordering::SeqCst))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_relay_stops_whatever_becomes_of_the_rest() {
+        assert!(matches!(stopped(Ok(()), &Tasks::default()).await, (Ok(()), true)));
+        assert!(matches!(stopped(Err(anyhow::anyhow!("failed")), &Tasks::default()).await, (Err(_), true)));
+        let stuck = Tasks::default();
+        stuck.spawn("stuck", |_| std::future::pending());
+        assert!(matches!(stopped(Ok(()), &stuck).await, (Err(_), true)));
     }
 }

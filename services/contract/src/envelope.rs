@@ -4,7 +4,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use uuid::Uuid;
 
-use crate::{Event, Identifier};
+use crate::{Event, Identifier, bounds};
 
 /// The names of the headers.
 #[allow(missing_docs, reason = "the names are the specification's")]
@@ -109,9 +109,12 @@ impl CloudEvent {
             source: text(header::SOURCE)?.to_owned(),
             time: text(header::TIME)?
                 .parse()
-                .map_err(|error| DecodeError::Header { name: header::TIME, problem: format!("{error}") })?,
+                .map_err(|error| format!("{error}"))
+                .and_then(|time| Ok(bounds::known_years(time)?))
+                .map_err(|problem| DecodeError::Header { name: header::TIME, problem })?,
             // A trace is a convenience: an unreadable one is no reason to refuse the event.
-            traceparent: text(header::TRACEPARENT).ok().map(str::to_owned),
+            // One that a database's text cannot hold would be refused there again and again.
+            traceparent: text(header::TRACEPARENT).ok().filter(|trace| !trace.contains('\0')).map(str::to_owned),
             event,
         }))
     }
@@ -149,6 +152,26 @@ mod tests {
         assert!(read(&headers, b"{}").unwrap().is_none());
         headers[2].1 = "Ordered".to_owned();
         assert!(read(&headers, b"{}").unwrap_err().to_string().starts_with("payload of Ordered"));
+    }
+
+    #[test]
+    fn a_trace_that_no_database_holds_is_dropped() {
+        let event = sample();
+        let payload = event.event.payload().unwrap();
+        let spoiled = CloudEvent { traceparent: Some("00-a\0-b-01".to_owned()), ..event.clone() };
+        assert_eq!(read(&spoiled.headers(), &payload).unwrap(), Some(CloudEvent { traceparent: None, ..event }));
+    }
+
+    #[test]
+    fn a_time_that_no_database_holds_is_refused() {
+        let event = sample();
+        let payload = event.event.payload().unwrap();
+        for time in ["-100000-01-01T00:00:00Z", "+10000-01-01T00:00:00Z", "soon"] {
+            let mut headers = event.headers();
+            headers[4] = (header::TIME, time.to_owned());
+            let problem = read(&headers, &payload).unwrap_err().to_string();
+            assert!(problem.starts_with("header ce_time: "), "{problem}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{FreeText, Identifier, Quantity};
+use crate::{FreeText, Identifier, Quantity, bounds};
 
 /// The body of `POST /orders`. A value of this type is valid: every rule lies in its fields' types.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,7 @@ pub struct OrderRequest {
     #[serde(flatten)]
     pub order: PlaceOrder,
     /// When the gateway took it.
+    #[serde(deserialize_with = "bounds::time")]
     pub requested_at: DateTime<Utc>,
 }
 
@@ -40,5 +41,6 @@ pub struct CancelRequest {
     /// The order to cancel.
     pub order_id: Identifier,
     /// When the gateway took it.
+    #[serde(deserialize_with = "bounds::time")]
     pub requested_at: DateTime<Utc>,
 }

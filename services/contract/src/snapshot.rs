@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Cancellation, CookReason, CookStatus, DeliveryStatus, FreeText, Identifier, OrderReason, OrderStatus, Quantity,
+    bounds,
 };
 
 /// An order as its owner, the order service, has it.
@@ -27,9 +28,13 @@ pub struct OrderSnapshot {
     /// Why, when `status` is `CANCELLED`.
     #[serde(default)]
     pub reason: Option<OrderReason>,
+    #[serde(deserialize_with = "bounds::time")]
     pub created_at: DateTime<Utc>,
+    #[serde(deserialize_with = "bounds::time")]
     pub updated_at: DateTime<Utc>,
-    /// Grows by one at least with every change of the row; starts at 1.
+    /// Grows by one with every change that the order service tells of; starts at 1. Progress, which kitchen and courier
+    /// tell of, changes `status` and `updated_at` alone.
+    #[serde(deserialize_with = "bounds::version")]
     pub version: i64,
 }
 
@@ -48,9 +53,12 @@ pub struct CookSnapshot {
     /// Why, when `status` is `CANCELLED`.
     #[serde(default)]
     pub reason: Option<CookReason>,
+    #[serde(deserialize_with = "bounds::time")]
     pub created_at: DateTime<Utc>,
+    #[serde(deserialize_with = "bounds::time")]
     pub updated_at: DateTime<Utc>,
     /// Grows by one at least with every change of the row; starts at 1.
+    #[serde(deserialize_with = "bounds::version")]
     pub version: i64,
 }
 
@@ -75,8 +83,11 @@ pub struct DeliverySnapshot {
     pub cook_id: Identifier,
     pub customer_id: Identifier,
     pub status: DeliveryStatus,
+    #[serde(deserialize_with = "bounds::time")]
     pub created_at: DateTime<Utc>,
+    #[serde(deserialize_with = "bounds::time")]
     pub updated_at: DateTime<Utc>,
     /// Grows by one at least with every change of the row; starts at 1.
+    #[serde(deserialize_with = "bounds::version")]
     pub version: i64,
 }

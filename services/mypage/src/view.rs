@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use contract::{
-    Cancellation, CookStatus, DeliveryStatus, FreeText, Identifier, OrderReason, OrderStatus, OverallStatus, Quantity,
+    Cancellation, CookStatus, DeliveryStatus, FreeText, Identifier, OrderReason, OverallStatus, Quantity,
     overall_status,
 };
 use serde::{Deserialize, Serialize};
@@ -25,8 +25,6 @@ pub struct View {
     pub note: Option<FreeText>,
     /// Where the order stands as a whole.
     pub status: OverallStatus,
-    /// What the order service itself says; `null` until it has taken the order.
-    pub order_status: Option<OrderStatus>,
     pub cancellation: Cancellation,
     pub reason: Option<OrderReason>,
     pub cook_id: Option<Identifier>,
@@ -90,7 +88,6 @@ impl View {
             address,
             note,
             status: overall_status(order_status, cook_status, delivery_status, rejected),
-            order_status,
             cancellation,
             // The kitchen's reason is the order's; it is here first.
             reason: order.as_ref().and_then(|part| part.reason).or(cook.as_ref().and_then(|part| part.reason)),

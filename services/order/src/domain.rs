@@ -162,7 +162,8 @@ impl Order {
         self.snapshot.cancellation = cancellation;
     }
 
-    /// Makes a change, lets the status follow, and counts the version when others see a difference.
+    /// Makes a change and lets the status follow. The version counts what the order's events tell: readers keep the
+    /// part with the highest one, so each version is one that they get to see.
     fn changing(&mut self, now: DateTime<Utc>, change: impl FnOnce(&mut Self)) -> Option<Event> {
         let before = self.snapshot.clone();
         change(self);
@@ -170,19 +171,17 @@ impl Order {
         if self.snapshot == before {
             return None;
         }
-        self.snapshot.version += 1;
         self.snapshot.updated_at = now;
-        let after = self.snapshot.clone();
-        if after.status == OrderStatus::Cancelled {
-            return Some(Event::OrderCancelled(after));
-        }
-        match (before.cancellation, after.cancellation) {
+        let event = match (self.snapshot.status, self.snapshot.cancellation) {
+            (OrderStatus::Cancelled, _) => Event::OrderCancelled,
             // Progress that others tell of themselves.
-            (before, after) if before == after => None,
-            (_, Cancellation::Pending) => Some(Event::OrderCancelRequested(after)),
+            (_, cancellation) if cancellation == before.cancellation => return None,
+            (_, Cancellation::Pending) => Event::OrderCancelRequested,
             // Refused by the kitchen, or taken back because the kitchen could not be reached.
-            _ => Some(Event::OrderCancelRefused(after)),
-        }
+            _ => Event::OrderCancelRefused,
+        };
+        self.snapshot.version += 1;
+        Some(event(self.snapshot.clone()))
     }
 
     /// The part that is furthest along tells: `OrderStatus` is declared in the sequence of an order's life, with

@@ -230,6 +230,10 @@ impl FromStr for Place {
         let parse = || {
             let (micros, order_id) = text.split_once('.')?;
             let created_at = DateTime::from_timestamp_micros(micros.parse().ok()?)?;
+            // PostgreSQL's calendar is narrower than chrono's.
+            if !(0..=9999).contains(&chrono::Datelike::year(&created_at)) {
+                return None;
+            }
             Some(Self { created_at, order_id: order_id.parse().ok()? })
         };
         parse().ok_or("must be the `next` of the page before")
@@ -269,7 +273,9 @@ mod tests {
     fn a_place_is_written_and_read() {
         let text = "1767323045678901.o-1.x";
         assert_eq!(text.parse::<Place>().unwrap().to_string(), text);
-        for wrong in ["", "1", "x.o-1", "1.", "9223372036854775807.a", "1.a b"] {
+        // The last two are days of the years 10000 and -1.
+        let no_place = ["", "1", "x.o-1", "1.", "9223372036854775807.a", "1.a b"];
+        for wrong in no_place.into_iter().chain(["253402300800000000.a", "-62198755200000000.a"]) {
             assert!(wrong.parse::<Place>().is_err(), "{wrong}");
         }
     }

@@ -94,6 +94,26 @@ async fn asked_to_stop_a_service_finishes_what_it_has_begun() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_sends_half_a_head_does_not_keep_a_service_from_ending_well() {
+    let mut platform = Platform::start(Setup::default()).await;
+    let menu = platform.api.menu_with_stock(1).await;
+    let address = platform.process(Service::Order).url().trim_start_matches("http://").to_owned();
+    let _silent = TcpStream::connect(&address).await.expect("a connection");
+    let mut half = TcpStream::connect(&address).await.expect("a connection");
+    half.write_all(b"POST /orders HTTP/1.1\r\nHost: ord").await.expect("half a head");
+    // Answered behind them, so both are open.
+    platform.api.place_one(&menu, 1).await;
+
+    let order = platform.process(Service::Order);
+    let start = Instant::now();
+    order.signal(Signal::SIGTERM);
+    let status = order.ended().await;
+    assert!(status.success(), "{status}: {}", order.output());
+    assert!(start.elapsed() < DRAIN, "{:?}", start.elapsed());
+    assert_eq!(platform.rows(Service::Order, "outbox").await, Ok(0), "what it took was told before it ended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_service_ends_well_when_asked_to() {
     let mut platform = Platform::start(Setup::default()).await;
     let menu = platform.api.menu_with_stock(1).await;

@@ -5,6 +5,7 @@ mod extract;
 mod layers;
 mod page;
 mod problem;
+pub(crate) mod server;
 
 pub use extract::{IdempotencyKey, Json, Path, Query};
 pub(crate) use layers::{REQUEST_BUCKETS, wrap};

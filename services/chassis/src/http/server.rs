@@ -1,0 +1,152 @@
+//! The server of the public API: HTTP/1.1 over TCP, until told to stop.
+
+use std::{io::ErrorKind, net::SocketAddr, pin::pin, time::Duration};
+
+use axum::{Router, body::Body, extract::ConnectInfo};
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+use tracing::{debug, error, warn};
+
+/// How long a request's head may take, from the end of the request before it or from the connection's start. Longer
+/// than our own clients keep a connection without use, so that none sends on one that is being closed.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// Serves `routes` until `stopping`; then no connection is taken, and those that are open have `limit` to finish what
+/// they have begun. What is left after it is cut off: a caller who sends half a head does not hold up the stop.
+pub(crate) async fn serve(listener: TcpListener, routes: Router, stopping: CancellationToken, limit: Duration) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = stopping.cancelled() => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, caller)) => {
+                    connections.spawn(serve_connection(stream, caller, routes.clone(), stopping.clone()));
+                }
+                Err(error) => not_accepted(&error).await,
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+    drop(listener);
+    let finished = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(limit, finished).await.is_err() {
+        warn!(connections = connections.len(), ?limit, "connections that did not finish in time are cut off");
+        connections.shutdown().await;
+    }
+}
+
+async fn serve_connection(stream: TcpStream, caller: SocketAddr, routes: Router, stopping: CancellationToken) {
+    // Without it a small answer may wait for the acknowledgement of the one before.
+    if let Err(error) = stream.set_nodelay(true) {
+        warn!(%error, "cannot set TCP_NODELAY");
+    }
+    let service = service_fn(move |request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        // The gateway tells upstreams who asked: requests carry the caller's address.
+        request.extensions_mut().insert(ConnectInfo(caller));
+        routes.clone().oneshot(request)
+    });
+    let mut server = http1::Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service));
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = stopping.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        debug!(%error, %caller, "a connection ended early");
+    }
+}
+
+async fn not_accepted(error: &std::io::Error) {
+    use ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    if !matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
+        // Most often there are too many open files, until some connection ends.
+        error!(%error, "cannot accept connections");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        sync::Notify,
+        task::JoinHandle,
+        time::Instant,
+    };
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_millis(500);
+
+    async fn start(routes: Router, stopping: &CancellationToken) -> (SocketAddr, JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (address, tokio::spawn(serve(listener, routes, stopping.clone(), LIMIT)))
+    }
+
+    async fn send(address: SocketAddr, text: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(text.as_bytes()).await.unwrap();
+        stream
+    }
+
+    async fn read_to_end(mut stream: TcpStream) -> String {
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        text
+    }
+
+    #[tokio::test]
+    async fn a_stop_waits_for_what_has_begun_and_for_nothing_idle() {
+        static BEGUN: Notify = Notify::const_new();
+        let slow = get(|ConnectInfo(caller): ConnectInfo<SocketAddr>| async move {
+            BEGUN.notify_one();
+            tokio::time::sleep(LIMIT / 5).await;
+            caller.to_string()
+        });
+        let stopping = CancellationToken::new();
+        let (address, server) = start(Router::new().route("/slow", slow), &stopping).await;
+        let mut idle = send(address, "GET /none HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        assert!(idle.read(&mut [0; 1024]).await.unwrap() > 0);
+        let begun = send(address, "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let caller = begun.local_addr().unwrap().to_string();
+        BEGUN.notified().await;
+        let start = Instant::now();
+        stopping.cancel();
+        let answer = read_to_end(begun).await;
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with(&caller), "{answer}");
+        server.await.unwrap();
+        assert!(start.elapsed() < LIMIT, "{:?}", start.elapsed());
+        assert!(TcpStream::connect(address).await.is_err(), "nothing listens any more");
+    }
+
+    #[tokio::test]
+    async fn what_does_not_finish_is_cut_off() {
+        let stopping = CancellationToken::new();
+        let (address, server) = start(Router::new(), &stopping).await;
+        let silent = send(address, "").await;
+        let half_a_head = send(address, "GET / HTTP/1.1\r\nHost: a").await;
+        // Connections are taken in sequence: with this one answered, both others are open.
+        let last = send(address, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+        assert!(read_to_end(last).await.starts_with("HTTP/1.1 404 "));
+        let start = Instant::now();
+        stopping.cancel();
+        server.await.unwrap();
+        assert!(start.elapsed() >= LIMIT && start.elapsed() < LIMIT * 10, "{:?}", start.elapsed());
+        for stream in [silent, half_a_head] {
+            assert_eq!(read_to_end(stream).await, "");
+        }
+    }
+}
