@@ -42,7 +42,7 @@ pub const LOG_VOLUME_SIZE: &str = "1Gi";
 /// Who can mount a log claim.
 pub const LOG_ACCESS_MODES: [AccessMode; 1] = [AccessMode::ReadWriteMany];
 
-/// What topics and consumer groups begin with: platforms can share a Kafka cluster.
+/// What topics begin with: platforms can share a Kafka cluster.
 pub fn topic_prefix(namespace: &str, name: &str) -> String {
     format!("{namespace}.{name}.")
 }

@@ -18,7 +18,7 @@ pub struct KafkaSpec {
     #[schemars(length(min = 1, max = 1024))]
     #[x_kube(validation = rules::bootstrap_servers())]
     pub bootstrap_servers: String,
-    /// What the names of topics and consumer groups begin with. Immutable: other topics would be other data. Default:
+    /// What the names of topics begin with. Immutable: other topics would be other data. Default:
     /// `NAMESPACE.NAME.`, so that platforms can share a Kafka cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128))]

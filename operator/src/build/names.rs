@@ -30,9 +30,10 @@ pub fn url(platform: &str, service: FoodService) -> String {
     format!("http://{}:{}", child(platform, service), super::pod::HTTP_PORT)
 }
 
-/// The consumer group of a service.
+/// The consumer group of a service: `NAMESPACE.NAME.SERVICE`, whatever the topics begin with. Platforms that share their
+/// topics each get every event.
 pub fn consumer_group(platform: &Platform, service: FoodService) -> String {
-    format!("{}{service}", platform.topic_prefix)
+    format!("{}.{}.{service}", platform.namespace, platform.name)
 }
 
 /// The PostgreSQL schema of a service: `NAMESPACE__NAME__SERVICE` with '-' as '_', at most 63 of `[a-z0-9_]`.

@@ -28,7 +28,7 @@ pub struct Platform {
     pub services: Vec<ServiceSettings>,
     /// `host:port` of the Kafka brokers to ask first, divided by commas.
     pub bootstrap_servers: String,
-    /// What every topic and consumer group begins with, such as `food.quickstart.`.
+    /// What every topic begins with, such as `food.quickstart.`.
     pub topic_prefix: String,
     /// The topics that it wants, dead-letter topics included, by name.
     pub topics: Vec<WantedTopic>,

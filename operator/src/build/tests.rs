@@ -233,6 +233,18 @@ fn what_no_apiserver_has_checked_is_refused() {
 }
 
 #[test]
+fn platforms_that_share_topics_share_no_consumer_group() {
+    let group = |name: &str| {
+        let renamed = Platform { name: name.to_owned(), ..platform(fullest()) };
+        let children = children(&renamed, &Dereferenced { database_checksum: String::new() });
+        let config = find(&children, "ConfigMap", FoodService::Order);
+        config.object.data.pointer("/data/CONSUMER_GROUP").unwrap().clone()
+    };
+    assert_eq!(group("shop"), "food.shop.order");
+    assert_eq!(group("shop-eu"), "food.shop-eu.order");
+}
+
+#[test]
 fn the_chart_gives_the_operator_rights_on_every_kind() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/foodplatform-operator/templates/rbac.yaml");
     let rules = std::fs::read_to_string(path).unwrap();

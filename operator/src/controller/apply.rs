@@ -20,7 +20,7 @@ use super::{
     obstacle::{Obstacle, Reason},
 };
 use crate::{
-    build::{ApplyMode, Child, FIELD_MANAGER, Platform, labels, pvc},
+    build::{ApplyMode, Child, FIELD_MANAGER, Platform, Replicas, labels, pvc},
     metrics,
 };
 
@@ -106,19 +106,35 @@ pub(super) async fn apply(
     }
     let mut child = child.clone();
     note.extend(pvc::keep_larger_size(&mut child, &live));
-    let (built, current) = (to_value(&child.object), to_value(&live));
-    let Some(difference) = diff::difference(&built, &current, FIELD_MANAGER) else {
-        return Ok(Change::None);
+    let error = match update(context, platform, &child, &live).await {
+        Ok(change) => return Ok(change),
+        Err(error) => error,
     };
-    if context.applied.is(&platform.uid, &key(&child), (hash(&built), hash_of_live(&current))) {
-        return Ok(Change::None);
+    let smaller = error.refusal().and_then(|refusal| pvc::keep_smaller_size(&mut child, &live, refusal));
+    let Some(sentence) = smaller else { return Err(error.into()) };
+    note.push(sentence);
+    Ok(update(context, platform, &child, &live).await?)
+}
+
+/// Brings a live object to what was built, where it differs.
+async fn update(context: &Context, platform: &Platform, child: &Child, live: &DynamicObject) -> Result<Change, Error> {
+    let (kind, name) = (child.kind(), child.name());
+    let (built, current) = (to_value(&child.object), to_value(live));
+    let applied = || context.applied.is(&platform.uid, &key(child), (hash(&built), hash_of_live(&current)));
+    let difference = diff::difference(&built, &current, FIELD_MANAGER).filter(|_| !applied());
+    let replicas = replicas_to_hand_over(platform, child, &built, &current);
+    if let Some(replicas) = replicas {
+        info!(kind, name, replicas, "handing over the replicas");
+        hand_over_replicas(context, platform, child, live, replicas).await?;
     }
+    let Some(difference) = difference else {
+        return Ok(if replicas.is_some() { Change::Updated } else { Change::None });
+    };
     info!(kind, name, ?difference, "applying");
-    hand_over_replicas(context, platform, &child, &built, &current).await?;
     // A hand-over has made a newer version of it.
-    let version = (!hands_over(&child, &built, &current)).then(|| live.resource_version()).flatten();
-    let written = write(context, platform, &child, version).await?;
-    remember(context, platform, &child, &written);
+    let version = if replicas.is_some() { None } else { live.resource_version() };
+    let written = write(context, platform, child, version).await?;
+    remember(context, platform, child, &written);
     if let Some(difference) = diff::difference(&built, &to_value(&written), FIELD_MANAGER) {
         warn!(kind, name, ?difference, "the API server keeps a field in another form than built");
     }
@@ -163,38 +179,44 @@ async fn find(context: &Context, platform: &Platform, child: &Child) -> Result<O
     Ok(request(Step::Apply, || what("reading", platform, child), api.get_opt(&name)).await?)
 }
 
-/// Whether an autoscaler is about to take over `replicas` from us.
-fn hands_over(child: &Child, built: &Value, live: &Value) -> bool {
-    child.kind() == "Deployment"
-        && built.pointer("/spec/replicas").is_none()
-        && live.pointer("/spec/replicas").is_some()
-        && diff::owns(live, FIELD_MANAGER, &["spec", "replicas"])
-        && !diff::owns(live, SCALE_MANAGER, &["spec", "replicas"])
+/// The replicas to set for an autoscaler to go on from: the live ones while they are still ours, and its fewest where
+/// there are none, for it leaves a Deployment alone that has no replicas.
+fn replicas_to_hand_over(platform: &Platform, child: &Child, built: &Value, live: &Value) -> Option<i64> {
+    const PATH: [&str; 2] = ["spec", "replicas"];
+    if child.kind() != "Deployment" || built.pointer("/spec/replicas").is_some() {
+        return None;
+    }
+    let replicas = live.pointer("/spec/replicas")?.as_i64()?;
+    if replicas == 0 {
+        let settings = platform.services.iter().find(|settings| settings.service == child.service)?;
+        let Replicas::Automatic(autoscaling) = &settings.replicas else { return None };
+        return Some(i64::from(autoscaling.min)).filter(|min| *min > 0);
+    }
+    let ours = diff::owns(live, FIELD_MANAGER, &PATH) && !diff::owns(live, SCALE_MANAGER, &PATH);
+    ours.then_some(replicas)
 }
 
-/// Gives the live number of replicas to a second field manager. Dropping our own field alone would set it to 1.
+/// Sets the number of replicas by a second field manager. Dropping our own field alone would set it to 1.
 async fn hand_over_replicas(
     context: &Context,
     platform: &Platform,
     child: &Child,
-    built: &Value,
-    live: &Value,
+    live: &DynamicObject,
+    replicas: i64,
 ) -> Result<(), Error> {
-    if !hands_over(child, built, live) {
-        return Ok(());
-    }
     let name = child.name();
     let patch = json!({
         "apiVersion": child.resource.api_version,
         "kind": child.resource.kind,
-        "metadata": { "name": name, "resourceVersion": live.pointer("/metadata/resourceVersion") },
-        "spec": { "replicas": live.pointer("/spec/replicas") },
+        "metadata": { "name": name, "resourceVersion": live.resource_version() },
+        "spec": { "replicas": replicas },
     });
     let api = context.dynamic_api(&platform.namespace, &child.resource);
     let parameters = PatchParams::apply(SCALE_MANAGER).force();
     let what = || what("handing over the replicas of", platform, child);
-    request(Step::Apply, what, api.patch(&name, &parameters, &Patch::Apply(&patch))).await?;
+    let written = request(Step::Apply, what, api.patch(&name, &parameters, &Patch::Apply(&patch))).await?;
     metrics::written(child.kind(), "apply");
+    context.live.catch_up(child.kind(), &written).await;
     Ok(())
 }
 
@@ -251,6 +273,11 @@ fn hash_of_live(live: &Value) -> u64 {
         // Written by the Deployment controller after each of our changes.
         if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
             annotations.remove("deployment.kubernetes.io/revision");
+            // The caches leave this one out, and an empty map where there was none.
+            annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+            if annotations.is_empty() {
+                metadata.remove("annotations");
+            }
         }
     }
     hash(&live)
@@ -261,4 +288,55 @@ fn hash(value: &Value) -> u64 {
     // Each side always comes from the same serialiser, so that equal values have equal texts.
     value.to_string().hash(&mut hasher);
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        api::{FoodPlatform, FoodService},
+        build::{Dereferenced, children},
+    };
+
+    fn platform(order: &Value) -> Platform {
+        let resource: FoodPlatform = serde_json::from_value(json!({
+            "apiVersion": "foodplatform.dev/v1alpha1", "kind": "FoodPlatform",
+            "metadata": { "name": "q", "namespace": "food", "uid": "u" },
+            "spec": {
+                "image": { "registry": "r", "tag": "1" },
+                "services": { "order": order },
+                "kafka": { "bootstrapServers": "k:9092" },
+                "database": { "secretRef": { "name": "db" } },
+            },
+        }))
+        .unwrap();
+        Platform::new(&resource).unwrap()
+    }
+
+    /// What is handed over where so many replicas live and `manager` set them.
+    fn handed_over(order: &Value, replicas: i64, manager: &str) -> Option<i64> {
+        let platform = platform(order);
+        let children = children(&platform, &Dereferenced { database_checksum: String::new() });
+        let is = |child: &&Child| child.kind() == "Deployment" && child.service == FoodService::Order;
+        let child = children.workloads.iter().find(is).unwrap();
+        let live = json!({
+            "metadata": { "managedFields": [{
+                "manager": manager, "operation": "Apply", "fieldsV1": { "f:spec": { "f:replicas": {} } },
+            }] },
+            "spec": { "replicas": replicas },
+        });
+        replicas_to_hand_over(&platform, child, &to_value(&child.object), &live)
+    }
+
+    #[test]
+    fn replicas_are_handed_over_once_and_none_become_the_fewest() {
+        let automatic = json!({ "autoscaling": { "minReplicas": 2, "maxReplicas": 5 } });
+        assert_eq!(handed_over(&automatic, 3, FIELD_MANAGER), Some(3));
+        assert_eq!(handed_over(&automatic, 3, SCALE_MANAGER), None);
+        assert_eq!(handed_over(&automatic, 1, "kubectl"), None, "the autoscaler does the rest");
+        for manager in [FIELD_MANAGER, SCALE_MANAGER, "kubectl"] {
+            assert_eq!(handed_over(&automatic, 0, manager), Some(2), "{manager}");
+        }
+        assert_eq!(handed_over(&json!({ "replicas": 2 }), 0, "kubectl"), None);
+    }
 }

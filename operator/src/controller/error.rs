@@ -40,7 +40,7 @@ impl fmt::Display for Step {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The API server refused a request or gave no answer.
-    #[error("{what}: {}", chain(source.as_ref()))]
+    #[error("{what}: {}", words(source))]
     Request {
         /// The step that it happened in.
         step: Step,
@@ -95,7 +95,13 @@ impl Error {
     /// Whether the API server refuses this very request, so that repeating it changes nothing unless somebody acts.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
-        matches!(self.answer(), Some(answer) if matches!(answer.code, 400 | 403 | 422))
+        self.refusal().is_some()
+    }
+
+    /// The API server's words, where it refuses this very request.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&str> {
+        self.answer().filter(|answer| matches!(answer.code, 400 | 403 | 422)).map(|answer| answer.message.as_str())
     }
 
     fn answer(&self) -> Option<&kube::core::Status> {
@@ -106,5 +112,38 @@ impl Error {
             },
             Self::TimedOut { .. } | Self::Panicked(_) => None,
         }
+    }
+}
+
+/// What went wrong with a request, for people: of an answer only its message.
+fn words(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(answer) if !answer.message.is_empty() => answer.message.clone(),
+        kube::Error::Api(answer) => format!("{} {}", answer.code, answer.reason).trim_end().to_owned(),
+        other => chain(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    fn refused(message: &str) -> Error {
+        let answer = Status::failure(message, "Forbidden").with_code(403);
+        Error::Request {
+            step: Step::Apply,
+            what: "applying ConfigMap food/shop-cook".to_owned(),
+            source: Box::new(kube::Error::Api(answer.boxed())),
+        }
+    }
+
+    #[test]
+    fn an_answer_is_told_by_its_message() {
+        let error = refused("exceeded quota");
+        assert_eq!(error.to_string(), "applying ConfigMap food/shop-cook: exceeded quota");
+        assert_eq!(error.refusal(), Some("exceeded quota"));
+        assert_eq!(refused("").to_string(), "applying ConfigMap food/shop-cook: 403 Forbidden");
     }
 }

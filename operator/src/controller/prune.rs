@@ -13,7 +13,8 @@ use super::{
     error::{Error, Step},
 };
 use crate::{
-    build::{Children, Platform},
+    api::FoodService,
+    build::{Children, Platform, labels},
     metrics,
 };
 
@@ -21,7 +22,8 @@ use crate::{
 const MOUNTED: [&str; 3] = ["ConfigMap", "PersistentVolumeClaim", "ServiceAccount"];
 
 /// Removes what carries the platform's label and owner reference and isn't among `children`. What pods may mount is kept
-/// until everything is `settled`, that is until no pod of an older version runs. Returns what was removed.
+/// until everything is `settled`, that is until no pod of an older version runs, and all of the services in `blocked` is
+/// kept, for what takes its place isn't there. Returns what was removed.
 ///
 /// # Errors
 /// When the API server can't be asked, or refuses.
@@ -30,13 +32,17 @@ pub(super) async fn prune(
     platform: &Platform,
     children: &Children,
     settled: bool,
+    blocked: &[FoodService],
 ) -> Result<Vec<String>, Error> {
     let built: HashSet<(&str, String)> = children.iter().map(|child| (child.kind(), child.name())).collect();
     let mut removed = Vec::new();
     for (resource, live) in context.live.children_of(&platform.namespace, &platform.name) {
         let name = live.name_any();
         let ours = live.owner_references().iter().any(|o| o.controller == Some(true) && o.uid == platform.uid);
+        let service = live.labels().get(labels::NAME);
+        let blocked = blocked.iter().any(|blocked| service.is_some_and(|service| service == blocked.as_str()));
         if !ours
+            || blocked
             || live.metadata.deletion_timestamp.is_some()
             || built.contains(&(resource.kind.as_str(), name.clone()))
             || (!settled && MOUNTED.contains(&resource.kind.as_str()))

@@ -43,6 +43,8 @@ struct Report {
     held: Vec<(FoodService, String)>,
     notes: Vec<String>,
     changes: Changes,
+    /// Whether nothing can be made any more, for the namespace is being deleted.
+    is_namespace_leaving: bool,
     /// When to look again though nothing has changed.
     look_again: Option<Duration>,
 }
@@ -50,6 +52,20 @@ struct Report {
 impl Report {
     fn look_again_in(&mut self, wait: Duration) {
         self.look_again = Some(self.look_again.map_or(wait, |before| before.min(wait)));
+    }
+
+    /// The children of services that don't have to wait.
+    fn without_held(&self, children: &[Child]) -> Vec<Child> {
+        children.iter().filter(|child| !self.is_held(child.service)).cloned().collect()
+    }
+
+    fn hold_for(&mut self, child: &Child) {
+        let service = child.service;
+        self.held.push((service, format!("{service} waits for {} {}", child.kind(), child.name())));
+    }
+
+    fn is_held(&self, service: FoodService) -> bool {
+        self.held.iter().any(|(held, _)| *held == service)
     }
 }
 
@@ -141,7 +157,8 @@ fn observe_topics(context: &Context, resource: &FoodPlatform, platform: &Platfor
     })
 }
 
-/// Dereference, build, apply, prune. What pods need comes first, what they no longer need goes last.
+/// Dereference, build, apply, prune. What pods need comes first, what they no longer need goes last. A service that
+/// lacks some of what it needs waits for it alone; the others go on.
 async fn bring_about(context: &Context, platform: &Platform, known: &Known, report: &mut Report) -> Result<(), Error> {
     let database = dereference::database(context, platform).await?;
     let (children, complete) = match database {
@@ -152,31 +169,35 @@ async fn bring_about(context: &Context, platform: &Platform, known: &Known, repo
             (build::children(platform, &Dereferenced { database_checksum: String::new() }), false)
         }
     };
-    let founded = apply_all(context, platform, &children.foundations, report).await?;
-    if !founded || !complete {
+    apply_all(context, platform, &children.foundations, report).await?;
+    if report.is_namespace_leaving || !complete {
         return Ok(());
     }
-    if !apply_all(context, platform, &children.migrations, report).await? {
+    apply_all(context, platform, &report.without_held(&children.migrations), report).await?;
+    if report.is_namespace_leaving {
         return Ok(());
     }
-    report.held = hold(context, platform, &children, known, report).await?;
-    let is_held = |service| report.held.iter().any(|(held, _)| *held == service);
-    let workloads: Vec<_> = children.workloads.iter().filter(|child| !is_held(child.service)).cloned().collect();
-    apply_all(context, platform, &workloads, report).await?;
+    let blocked: Vec<_> = report.held.iter().map(|(service, _)| *service).collect();
+    let waiting = hold(context, platform, &children, known, report).await?;
+    report.held.extend(waiting);
+    apply_all(context, platform, &report.without_held(&children.workloads), report).await?;
+    if report.is_namespace_leaving {
+        return Ok(());
+    }
     let settled = report.held.is_empty() && report.obstacles.is_empty() && is_rolled_out(context, platform, &children);
-    let removed = prune::prune(context, platform, &children, settled).await?;
+    let removed = prune::prune(context, platform, &children, settled, &blocked).await?;
     report.changes.deleted.extend(removed);
     Ok(())
 }
 
-/// Applies the children one after the other. `false` when one of them can't be had yet; the rest of them is applied.
+/// Applies the children one after the other. Where one of them can't be had yet, its service is held; the rest of them
+/// is applied.
 async fn apply_all(
     context: &Context,
     platform: &Platform,
     children: &[Child],
     report: &mut Report,
-) -> Result<bool, Error> {
-    let mut all = true;
+) -> Result<(), Error> {
     for child in children {
         let named = || format!("{} {}", child.kind(), child.name());
         match apply::apply(context, platform, child, &mut report.notes).await {
@@ -186,27 +207,29 @@ async fn apply_all(
             Err(Failure::Leaving(sentence)) => {
                 report.progress.push(sentence);
                 report.look_again_in(RETRY.1);
-                all = false;
+                report.hold_for(child);
             }
             Err(Failure::Obstacle(obstacle)) => {
                 report.obstacles.push(obstacle);
-                all = false;
+                report.hold_for(child);
             }
             Err(Failure::Error(error)) if error.is_namespace_leaving() => {
                 report.progress.push(format!("namespace {} is being deleted", platform.namespace));
-                return Ok(false);
+                report.is_namespace_leaving = true;
+                return Ok(());
             }
             Err(Failure::Error(error)) if error.is_refusal() => {
                 report.obstacles.push(Obstacle::new(Reason::ApplyFailed, error.to_string()));
-                all = false;
+                report.hold_for(child);
             }
             Err(Failure::Error(error)) => return Err(error),
         }
     }
-    Ok(all)
+    Ok(())
 }
 
-/// The services whose workloads have to wait, and why: for their migration, and before their first pod for the topics.
+/// The further services whose workloads have to wait, and why: for their migration, and before their first pod for the
+/// topics.
 async fn hold(
     context: &Context,
     platform: &Platform,
@@ -220,6 +243,9 @@ async fn hold(
     let mut held = Vec::new();
     for child in children.workloads.iter().filter(|child| child.kind() == "Deployment") {
         let service = child.service;
+        if report.is_held(service) {
+            continue;
+        }
         let first = context.live.child(child.kind(), &platform.namespace, &child.name()).is_none();
         if first && !topics_there {
             held.push((service, format!("{service} waits for the topics")));

@@ -201,6 +201,43 @@ async fn autoscaling_takes_over_the_live_replicas_and_is_removed_again() {
 }
 
 #[tokio::test]
+async fn autoscaling_does_not_stay_without_replicas() {
+    let world = World::start("zero").await;
+    world.shop(json!({ "services": { "order": { "replicas": 0 } } })).await;
+    world.ready().await;
+    let replicas = || async { world.get::<Deployment>("shop-order").await.unwrap().spec.unwrap().replicas };
+    assert_eq!(replicas().await, Some(0));
+
+    let autoscaling = json!({ "minReplicas": 2, "maxReplicas": 5 });
+    let order = json!({ "replicas": null, "autoscaling": autoscaling });
+    world.patch::<FoodPlatform>("shop", json!({ "spec": { "services": { "order": order } } })).await;
+    world.ready().await;
+    assert_eq!(replicas().await, Some(2));
+
+    world.patch::<Deployment>("shop-order", json!({ "spec": { "replicas": 0 } })).await;
+    eventually("the fewest replicas", || async { (replicas().await == Some(2)).then_some(()) }).await;
+    world.ready().await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_claim_that_cannot_grow_is_told_and_stops_nothing() {
+    let world = World::start("grow").await;
+    world.shop(json!({ "logs": { "volume": { "size": "64Mi" } } })).await;
+    world.ready().await;
+
+    // No volume is bound to it, so that Kubernetes refuses.
+    let spec = json!({ "logs": { "volume": { "size": "128Mi" } }, "services": { "cook": { "replicas": 2 } } });
+    world.patch::<FoodPlatform>("shop", json!({ "spec": spec })).await;
+    let shop = world.ready().await;
+    let expected = "claim shop-order-logs keeps its 64Mi, since it can't grow to the 128Mi asked for";
+    let told = crate::world::message(&shop, foodplatform_operator::api::condition::READY);
+    assert!(told.contains(expected), "{told}");
+    assert_eq!(world.get::<Deployment>("shop-cook").await.unwrap().spec.unwrap().replicas, Some(2));
+    world.end().await;
+}
+
+#[tokio::test]
 async fn claims_that_may_go_are_removed_with_the_volume() {
     let world = World::start("claims").await;
     world.shop(json!({ "logs": { "volume": { "size": "64Mi", "retention": "Delete" } } })).await;

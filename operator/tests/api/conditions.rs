@@ -64,6 +64,17 @@ async fn an_object_of_somebody_else_is_never_taken() {
     assert_eq!(left.data.unwrap().len(), 1);
     assert!(left.metadata.labels.is_none());
 
+    // Only the service that lacks it waits for it.
+    let shop = world
+        .shop_when("ready but for one service", |shop| {
+            shop.status.as_ref().and_then(|status| status.services_ready.as_deref()) == Some("4/5")
+        })
+        .await;
+    assert!(is(&shop, READY, "False", "NameConflict"));
+    assert!(world.get::<Deployment>("shop-cook").await.is_none());
+    world.delete::<ConfigMap>("shop-order").await;
+    crate::world::eventually("what was removed to be made again", || world.get::<ConfigMap>("shop-order")).await;
+
     world.delete::<ConfigMap>("shop-cook").await;
     world.ready().await;
     world.end().await;

@@ -51,7 +51,12 @@ pub(super) fn view(
     };
     let spec = deployment.spec.as_ref();
     let seen = deployment.status.clone().unwrap_or_default();
-    let desired = spec.and_then(|spec| spec.replicas).unwrap_or(1);
+    let replicas = spec.and_then(|spec| spec.replicas).unwrap_or(1);
+    let desired = match &settings.replicas {
+        Replicas::Fixed(_) => replicas,
+        // With fewer than its fewest the autoscaler has yet to begin.
+        Replicas::Automatic(autoscaling) => replicas.max(autoscaling.min),
+    };
     let image = spec
         .and_then(|spec| spec.template.spec.as_ref()?.containers.first()?.image.clone())
         .unwrap_or_else(|| settings.image.clone());

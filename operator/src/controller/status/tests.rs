@@ -1,7 +1,10 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::kafka::{Fate, TopicReport, Unreachable};
+use crate::{
+    build::{Autoscaling, Replicas},
+    kafka::{Fate, TopicReport, Unreachable},
+};
 
 const NOW: &str = "2026-01-02T00:00:00Z";
 
@@ -117,6 +120,19 @@ fn a_held_service_is_not_ready_however_well_its_old_version_runs() {
     let status = after(&FoodPlatformStatus::default(), &Observation { held, ..seen(&platform, &topics, &children) });
     assert_eq!(told(&status, condition::READY), ("False", "Progressing", "cook waits for its migration"));
     assert_eq!(status.services_ready.as_deref(), Some("4/5"));
+}
+
+#[test]
+fn an_autoscaled_service_with_fewer_pods_than_its_fewest_is_not_ready() {
+    let mut platform = platform();
+    platform.services[0].replicas =
+        Replicas::Automatic(Autoscaling { min: 3, max: 5, target_cpu_utilization: 80, behavior: None });
+    let (topics, children) = (good(&platform), deployments(2));
+    let status = after(&FoodPlatformStatus::default(), &seen(&platform, &topics, &children));
+    let message = "order has 2 of 3 pods of the wanted version";
+    assert_eq!(told(&status, condition::READY), ("False", "Progressing", message));
+    assert_eq!(status.services_ready.as_deref(), Some("4/5"));
+    assert_eq!(status.services[0].desired, 3);
 }
 
 #[test]
