@@ -58,7 +58,7 @@ fn a_customers_orders_come_newest_first_and_page_by_page() {
         let of_ann = |order: u8| {
             let order_id = format!("order-{order}").parse().unwrap();
             // Pairs are of the same time: the id decides then.
-            let created_at = DateTime::from_timestamp(i64::from(order / 2), 0).unwrap();
+            let created_at = DateTime::from_timestamp(1_700_000_000 + i64::from(order / 2), 0).unwrap();
             contract::OrderSnapshot { order_id, customer_id: customer.clone(), created_at, ..an_order(order, 1) }
         };
         let events = (0..10).map(of_ann).chain([an_order(99, 1)]).map(Event::Ordered);
