@@ -4,6 +4,7 @@ pub mod api;
 pub mod build;
 pub mod client;
 pub mod controller;
+mod database;
 pub mod health;
 mod kafka;
 pub mod leader;

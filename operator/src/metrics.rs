@@ -10,6 +10,7 @@ const ERRORS: &str = "foodplatform_operator_reconcile_errors_total";
 const DURATION: &str = "foodplatform_operator_reconcile_duration_seconds";
 const WRITES: &str = "foodplatform_operator_writes_total";
 const TOPIC_CHECKS: &str = "foodplatform_operator_topic_checks_total";
+const DATABASE_QUESTIONS: &str = "foodplatform_operator_database_questions_total";
 const LAST_RECONCILE: &str = "foodplatform_operator_last_reconcile_timestamp_seconds";
 const LEADER: &str = "foodplatform_operator_leader";
 /// The name that Prometheus's client libraries give it.
@@ -31,6 +32,7 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     describe_histogram!(DURATION, "How long reconciliations took.");
     describe_counter!(WRITES, "Write requests that the API server took, by kind and verb.");
     describe_counter!(TOPIC_CHECKS, "Checks of a platform's topics, by result.");
+    describe_counter!(DATABASE_QUESTIONS, "Questions whether a platform's database answers, by result.");
     describe_gauge!(LAST_RECONCILE, "When the last reconciliation ended.");
     describe_gauge!(LEADER, "Whether this process is the one that reconciles.");
     describe_gauge!(MEMORY, "Resident memory size in bytes.");
@@ -55,6 +57,11 @@ pub fn written(kind: &str, verb: &'static str) {
 /// A check of a platform's topics ended.
 pub fn topics_checked(result: &'static str) {
     counter!(TOPIC_CHECKS, "result" => result).increment(1);
+}
+
+/// A database was asked whether it is there.
+pub fn database_asked(result: &'static str) {
+    counter!(DATABASE_QUESTIONS, "result" => result).increment(1);
 }
 
 /// Whether this process reconciles.

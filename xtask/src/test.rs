@@ -4,6 +4,7 @@ use std::{
     fs,
     net::Ipv4Addr,
     os::unix::fs::PermissionsExt,
+    path::Path,
     process::{Command, Stdio},
     time::Instant,
 };
@@ -62,10 +63,15 @@ fn api() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let control_plane = ControlPlane::start(&binaries, &directory.path().join("control-plane"))?;
     let kafka = Kafka::start(&binaries, &directory.path().join("kafka"), Ipv4Addr::LOCALHOST.into())?;
+    let postgres = start_postgres(directory.path())?;
     let kubeconfig = control_plane.kubeconfig().to_string_lossy();
     cargo_test(
         &["--package", "foodplatform-operator", "--features", "api-tests", "--test", "api"],
-        &[("TEST_KUBECONFIG", &kubeconfig), ("TEST_KAFKA", &kafka.bootstrap_servers())],
+        &[
+            ("TEST_KUBECONFIG", &kubeconfig),
+            ("TEST_KAFKA", &kafka.bootstrap_servers()),
+            ("TEST_DATABASE_URL", postgres.url()),
+        ],
     )
 }
 
@@ -75,15 +81,19 @@ fn services() -> Result<()> {
     // The tests start the services' binaries, which `cargo test` builds for their own packages only.
     cargo("build", &SERVICES.map(|service| format!("--package={service}")).each_ref().map(String::as_str), &[])?;
     let directory = tempfile::tempdir()?;
-    // PostgreSQL's own user must reach its directory in there.
-    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o711))?;
-    let address = Ipv4Addr::LOCALHOST.into();
-    let postgres = Postgres::start(&directory.path().join("postgresql"), address)?;
-    let kafka = Kafka::start(&binaries, &directory.path().join("kafka"), address)?;
+    let postgres = start_postgres(directory.path())?;
+    let kafka = Kafka::start(&binaries, &directory.path().join("kafka"), Ipv4Addr::LOCALHOST.into())?;
     let servers = [("TEST_KAFKA", kafka.bootstrap_servers()), ("TEST_DATABASE_URL", postgres.url().to_owned())];
     let servers = servers.each_ref().map(|(name, value)| (*name, value.as_str()));
     cargo_test(&["--package", "mypage", "--features", "service-tests"], &servers)?;
     cargo_test(&["--package", "tests", "--features", "service-tests", "--test", "services"], &servers)
+}
+
+/// Starts a PostgreSQL of the tests' own below `directory`.
+fn start_postgres(directory: &Path) -> Result<Postgres> {
+    // PostgreSQL's own user must reach its directory in there.
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o711))?;
+    Postgres::start(&directory.join("postgresql"), Ipv4Addr::LOCALHOST.into())
 }
 
 fn cluster() -> Result<()> {

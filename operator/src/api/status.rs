@@ -17,6 +17,8 @@ pub mod condition {
     pub const STALLED: &str = "Stalled";
     /// The topics are there as the spec asks for.
     pub const TOPICS_READY: &str = "TopicsReady";
+    /// The database answers.
+    pub const DATABASE_REACHABLE: &str = "DatabaseReachable";
 }
 
 /// What is so, as the operator last saw it.
@@ -26,7 +28,7 @@ pub struct FoodPlatformStatus {
     /// The generation of the spec that this status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Reconciling, Stalled and TopicsReady.
+    /// Ready, Reconciling, Stalled, TopicsReady and DatabaseReachable.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions", length(max = 16))]
     pub conditions: Vec<Condition>,

@@ -20,7 +20,7 @@ use super::{
     error::{Error, Step},
     live::{Live, Wake},
 };
-use crate::kafka::keeper::TopicKeeper;
+use crate::{database::DatabaseWatch, kafka::keeper::TopicKeeper};
 
 /// For one request to the API server, retries included. Watches have their own.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
@@ -35,6 +35,8 @@ pub(super) struct Context {
     pub wake: Wake,
     /// Checks topics.
     pub topics: Arc<TopicKeeper>,
+    /// Asks whether databases answer.
+    pub databases: DatabaseWatch,
     /// Writes events.
     pub recorder: Recorder,
     /// What was read of Secrets.
@@ -54,6 +56,7 @@ impl Context {
             live,
             wake,
             topics: Arc::default(),
+            databases: DatabaseWatch::default(),
             recorder,
             secrets: Secrets::default(),
             applied: Applied::default(),
@@ -94,6 +97,7 @@ impl Context {
         let is_there = |uid: &str| there.contains(uid);
         lock(&self.failures).retain(|uid, _| is_there(uid));
         self.topics.retain(is_there);
+        self.databases.retain(is_there);
         self.applied.retain(is_there);
         self.secrets.retain(is_there);
     }

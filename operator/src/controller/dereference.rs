@@ -1,6 +1,6 @@
 //! First step: reads what the spec refers to. All of a reconciliation's reading is here and in [`super::live`].
 
-use std::{collections::HashMap, sync::Mutex};
+use std::{collections::HashMap, str, sync::Mutex};
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
@@ -10,23 +10,35 @@ use super::{
     error::{Error, Step},
     obstacle::{Obstacle, Reason},
 };
-use crate::build::{DatabaseSecret, Dereferenced, Platform, checksum};
+use crate::{
+    build::{DatabaseSecret, Dereferenced, Platform, checksum},
+    database::Address,
+};
 
-/// What was read of Secrets, by the platform's uid: checksums, never the values.
+/// What was read of Secrets, by the platform's uid: checksums and addresses, never the values.
 #[derive(Default)]
 pub(super) struct Secrets(Mutex<HashMap<String, Known>>);
 
 struct Known {
     secret: DatabaseSecret,
     version: Option<String>,
-    checksum: String,
+    database: Database,
+}
+
+/// What is kept of the database's URL.
+#[derive(Clone)]
+pub(super) struct Database {
+    /// Where it listens, if the URL says so in a way that the operator understands.
+    pub address: Option<Address>,
+    /// What the children depend on.
+    pub dereferenced: Dereferenced,
 }
 
 impl Secrets {
-    fn get(&self, platform: &Platform, version: &str) -> Option<String> {
+    fn get(&self, platform: &Platform, version: &str) -> Option<Database> {
         let known = lock(&self.0);
         let known = known.get(&platform.uid)?;
-        (known.secret == platform.database && known.version.as_deref() == Some(version)).then(|| known.checksum.clone())
+        (known.secret == platform.database && known.version.as_deref() == Some(version)).then(|| known.database.clone())
     }
 
     /// Forgets all platforms but those that `is_there` knows.
@@ -39,12 +51,12 @@ impl Secrets {
 ///
 /// # Errors
 /// When the API server can't be asked. A Secret that isn't there or lacks the key is an obstacle.
-pub(super) async fn database(context: &Context, platform: &Platform) -> Result<Result<Dereferenced, Obstacle>, Error> {
+pub(super) async fn database(context: &Context, platform: &Platform) -> Result<Result<Database, Obstacle>, Error> {
     let DatabaseSecret { name, key } = &platform.database;
     let namespace = &platform.namespace;
     let watched = context.live.secret_version(namespace, name);
-    if let Some(database_checksum) = watched.and_then(|version| context.secrets.get(platform, &version)) {
-        return Ok(Ok(Dereferenced { database_checksum }));
+    if let Some(database) = watched.and_then(|version| context.secrets.get(platform, &version)) {
+        return Ok(Ok(database));
     }
     let api = context.api::<Secret>(namespace);
     let what = || format!("reading Secret {namespace}/{name}");
@@ -61,12 +73,12 @@ pub(super) async fn database(context: &Context, platform: &Platform) -> Result<R
             format!("Secret {namespace}/{name} has no key {key}: add it, with the database's URL as its value"),
         )));
     };
-    let database_checksum = checksum::secret(&platform.uid, &value.0);
-    let known = Known {
-        secret: platform.database.clone(),
-        version: secret.resource_version(),
-        checksum: database_checksum.clone(),
+    let database = Database {
+        address: str::from_utf8(&value.0).ok().and_then(|url| url.parse().ok()),
+        dereferenced: Dereferenced { database_checksum: checksum::secret(&platform.uid, &value.0) },
     };
+    let known =
+        Known { secret: platform.database.clone(), version: secret.resource_version(), database: database.clone() };
     lock(&context.secrets.0).insert(platform.uid.clone(), known);
-    Ok(Ok(Dereferenced { database_checksum }))
+    Ok(Ok(database))
 }

@@ -27,6 +27,8 @@ pub enum Reason {
     TopicsReady,
     /// The database gives no answer.
     DatabaseUnreachable,
+    /// The database answers.
+    DatabaseReachable,
     /// A migration ended with an error.
     MigrationFailed,
     /// An image can't be pulled.
@@ -57,6 +59,7 @@ impl Reason {
             Self::TopicsDiffer => "TopicsDiffer",
             Self::TopicsReady => "TopicsReady",
             Self::DatabaseUnreachable => "DatabaseUnreachable",
+            Self::DatabaseReachable => "DatabaseReachable",
             Self::MigrationFailed => "MigrationFailed",
             Self::ImagePullBackOff => "ImagePullBackOff",
             Self::ContainerConfigError => "ContainerConfigError",
@@ -86,6 +89,7 @@ impl Reason {
             | Self::TopicsDiffer
             | Self::TopicsReady
             | Self::DatabaseUnreachable
+            | Self::DatabaseReachable
             // A cluster that grows with its load makes room by itself; where it doesn't, the rollout gets stuck.
             | Self::Unschedulable => false,
         }

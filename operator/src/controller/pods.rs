@@ -54,6 +54,8 @@ fn container_trouble(service: FoodService, pod: &str, container: &ContainerStatu
                 container.image
             ),
         )),
+        // The kubelet's own caches are behind, which it mends by itself.
+        "CreateContainerConfigError" if message.starts_with("failed to sync ") => None,
         "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => Some(Obstacle::new(
             Reason::ContainerConfigError,
             format!("{service}: pod {pod} can't start its container: {message}"),
@@ -169,6 +171,13 @@ mod tests {
             reason(&json!({ "restartCount": 1, "state": { "waiting": { "reason": "CrashLoopBackOff" } } })),
             None
         );
+    }
+
+    #[test]
+    fn a_kubelet_that_has_not_seen_a_config_map_yet_is_no_trouble() {
+        let waiting = |message: &str| json!({ "state": { "waiting": { "reason": "CreateContainerConfigError", "message": message } } });
+        assert_eq!(reason(&waiting("failed to sync configmap cache: timed out waiting for the condition")), None);
+        assert_eq!(reason(&waiting("configmap \"q-order\" not found")), Some(Reason::ContainerConfigError));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::{
     apply::{self, Change, Failure},
     backoff,
     context::{Context, request},
-    dereference,
+    dereference::{self, Database},
     error::{Error, Step},
     events::{self, Changes},
     live::Guarded,
@@ -25,6 +25,7 @@ use super::{
 use crate::{
     api::{FoodPlatform, FoodPlatformStatus, FoodService},
     build::{self, Child, Children, Dereferenced, Platform},
+    database::{Address, Answer},
     kafka::keeper::{Known, Request},
 };
 
@@ -45,6 +46,8 @@ struct Report {
     changes: Changes,
     /// Whether nothing can be made any more, for the namespace is being deleted.
     is_namespace_leaving: bool,
+    /// Whether the database answers, as far as it could be asked.
+    database: Answer,
     /// When to look again though nothing has changed.
     look_again: Option<Duration>,
 }
@@ -100,7 +103,7 @@ async fn reconcile_platform(context: &Context, resource: &FoodPlatform) -> Resul
     match &valid {
         Err(obstacle) => report.obstacles.push(obstacle.clone()),
         Ok(platform) => {
-            known = observe_topics(context, resource, platform);
+            known = observe_topics(context, platform);
             failure = bring_about(context, platform, &known, &mut report).await.err();
         }
     }
@@ -122,6 +125,7 @@ async fn reconcile_platform(context: &Context, resource: &FoodPlatform) -> Resul
         held: report.held,
         notes: report.notes,
         topics: known.outcome.as_deref(),
+        database: report.database,
         children: &context.live.children_of(&namespace, &name),
         pods: &context.live.pods_of(&namespace, &name),
     };
@@ -147,14 +151,24 @@ async fn reconcile_platform(context: &Context, resource: &FoodPlatform) -> Resul
 }
 
 /// What is known of the topics; starts a check when one is due.
-fn observe_topics(context: &Context, resource: &FoodPlatform, platform: &Platform) -> Known {
+fn observe_topics(context: &Context, platform: &Platform) -> Known {
     let wanted = Request { bootstrap_servers: platform.bootstrap_servers.clone(), topics: platform.topics.clone() };
+    context.topics.observe(&platform.uid, &wanted, wake(context, platform))
+}
+
+/// What is known of the database; begins to ask it when it is new.
+fn observe_database(context: &Context, platform: &Platform, address: &Address) -> Answer {
+    context.databases.observe(&platform.uid, address, wake(context, platform))
+}
+
+/// Asks for a reconciliation of `platform`.
+fn wake(context: &Context, platform: &Platform) -> impl Fn() + Send + 'static {
     let wake = context.wake.clone();
-    let reference = ObjectRef::new(&resource.name_any()).within(&platform.namespace);
-    context.topics.observe(&platform.uid, &wanted, move || {
+    let reference = ObjectRef::new(&platform.name).within(&platform.namespace);
+    move || {
         // The controller is about to stop when nobody listens any more.
-        let _ = wake.send(reference);
-    })
+        let _ = wake.send(reference.clone());
+    }
 }
 
 /// Dereference, build, apply, prune. What pods need comes first, what they no longer need goes last. A service that
@@ -162,7 +176,10 @@ fn observe_topics(context: &Context, resource: &FoodPlatform, platform: &Platfor
 async fn bring_about(context: &Context, platform: &Platform, known: &Known, report: &mut Report) -> Result<(), Error> {
     let database = dereference::database(context, platform).await?;
     let (children, complete) = match database {
-        Ok(dereferenced) => (build::children(platform, &dereferenced), true),
+        Ok(Database { address, dereferenced }) => {
+            report.database = address.and_then(|address| observe_database(context, platform, &address));
+            (build::children(platform, &dereferenced), true)
+        }
         Err(obstacle) => {
             report.obstacles.push(obstacle);
             // Pods would wait for the Secret; everything else is brought about already.
@@ -321,6 +338,7 @@ async fn undecodable(context: &Context, invalid: &InvalidObject) -> Result<Actio
         held: Vec::new(),
         notes: Vec::new(),
         topics: None,
+        database: None,
         children: &[],
         pods: &[],
     };

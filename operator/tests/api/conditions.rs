@@ -1,14 +1,15 @@
 //! What is said when something is wrong, and that it heals.
 
-use foodplatform_operator::api::condition::{READY, RECONCILING, STALLED, TOPICS_READY};
+use foodplatform_operator::api::condition::{DATABASE_REACHABLE, READY, RECONCILING, STALLED, TOPICS_READY};
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
 use kube::api::ListParams;
 use serde_json::json;
-use tokio::net::{TcpListener, TcpStream};
+use url::Url;
 
 use crate::{
+    door::Door,
     kubelet::Fate,
-    world::{World, is, kafka, message},
+    world::{World, database_url, is, kafka, message},
 };
 
 #[tokio::test]
@@ -40,7 +41,7 @@ async fn a_new_secret_rolls_the_pods() {
     world
         .patch::<k8s_openapi::api::core::v1::Secret>(
             "database",
-            json!({ "stringData": { "url": "postgres://new@192.0.2.1/food" } }),
+            json!({ "stringData": { "url": format!("{}?application_name=new", database_url()) } }),
         )
         .await;
     crate::world::eventually("the pods to roll", || async {
@@ -82,8 +83,8 @@ async fn an_object_of_somebody_else_is_never_taken() {
 
 #[tokio::test]
 async fn an_unreachable_kafka_is_told_and_waited_for() {
-    // A port that is free now and stays so until a way to the real Kafka opens there.
-    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let mut door = Door::shut_before(kafka()).await;
+    let address = door.address();
     let world = World::start("kafka").await;
     world.shop(json!({ "kafka": { "bootstrapServers": address.to_string() } })).await;
     let shop = world.shop_when("without Kafka", |shop| is(shop, TOPICS_READY, "False", "KafkaUnreachable")).await;
@@ -95,18 +96,8 @@ async fn an_unreachable_kafka_is_told_and_waited_for() {
     assert!(world.api::<Deployment>().list(&ListParams::default()).await.unwrap().items.is_empty());
     assert!(world.get::<ConfigMap>("shop-cook").await.is_some(), "everything else is there already");
 
-    let door = TcpListener::bind(address).await.unwrap();
-    let way = tokio::spawn(async move {
-        while let Ok((mut from, _)) = door.accept().await {
-            tokio::spawn(async move {
-                if let Ok(mut to) = TcpStream::connect(kafka()).await {
-                    let _ = tokio::io::copy_bidirectional(&mut from, &mut to).await;
-                }
-            });
-        }
-    });
+    door.open().await;
     world.ready().await;
-    way.abort();
     world.end().await;
 }
 
@@ -116,7 +107,7 @@ async fn a_kafka_that_goes_away_leaves_what_runs() {
     world.shop(json!({})).await;
     world.ready().await;
     let before = world.versions::<Deployment>().await;
-    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let address = Door::shut_before(kafka()).await.address();
     let away = json!({ "spec": { "kafka": { "bootstrapServers": address.to_string() }, "services": { "cook": { "replicas": 2 } } } });
     world.patch::<foodplatform_operator::api::FoodPlatform>("shop", away).await;
     let shop = world
@@ -144,5 +135,34 @@ async fn an_unreachable_database_is_told_and_waited_for() {
 
     world.pods(Fate::Work);
     world.ready().await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_database_that_goes_away_is_told_and_waited_for() {
+    let mut url: Url = database_url().parse().unwrap();
+    let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(5432));
+    let mut door = Door::shut_before(server).await;
+    door.open().await;
+    url.set_host(Some("127.0.0.1")).unwrap();
+    url.set_port(Some(door.address().port())).unwrap();
+    let world = World::without_secret("outage").await;
+    world.secret_with("url", url.as_str()).await;
+    world.shop(json!({})).await;
+    world.shop_when("with a database", |shop| is(shop, DATABASE_REACHABLE, "True", "DatabaseReachable")).await;
+    world.ready().await;
+    let before = world.versions::<Deployment>().await;
+
+    door.shut().await;
+    let shop = world.shop_when("without", |shop| is(shop, DATABASE_REACHABLE, "False", "DatabaseUnreachable")).await;
+    let expected = format!("the database at {} can't be reached: Connection refused", door.address());
+    assert!(message(&shop, DATABASE_REACHABLE).starts_with(&expected), "{}", message(&shop, DATABASE_REACHABLE));
+    assert!(is(&shop, READY, "False", "DatabaseUnreachable"));
+    assert!(is(&shop, STALLED, "False", "DatabaseUnreachable"), "it heals by itself");
+    assert_eq!(world.versions::<Deployment>().await, before, "what runs is left as it is");
+
+    door.open().await;
+    let shop = world.ready().await;
+    assert!(is(&shop, DATABASE_REACHABLE, "True", "DatabaseReachable"));
     world.end().await;
 }

@@ -1,7 +1,7 @@
-//! The operator against a real API server and a real Kafka.
+//! The operator against a real API server, a real Kafka and a real PostgreSQL.
 //!
 //! `TEST_KUBECONFIG` is a control plane with the controller manager and without nodes, `TEST_KAFKA` the bootstrap servers
-//! of a Kafka with one broker. Each test has a namespace and an operator of its own, so that they run in any order and
+//! of a Kafka with one broker, `TEST_DATABASE_URL` a PostgreSQL. Each test has a namespace and an operator of its own, so that they run in any order and
 //! side by side.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where something is amiss")]
@@ -9,6 +9,7 @@
 mod admission;
 mod children;
 mod conditions;
+mod door;
 mod kubelet;
 mod lifecycle;
 mod topics;

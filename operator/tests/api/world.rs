@@ -128,9 +128,14 @@ impl World {
 
     /// The Secret of the database, with the URL under `key`.
     pub(crate) async fn secret(&self, key: &str) {
+        self.secret_with(key, &database_url()).await;
+    }
+
+    /// The Secret of the database, with `url` under `key`.
+    pub(crate) async fn secret_with(&self, key: &str, url: &str) {
         let patch = json!({
             "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "database" },
-            "stringData": { key: "postgres://food@192.0.2.1/food" },
+            "stringData": { key: url },
         });
         let secrets = self.api::<k8s_openapi::api::core::v1::Secret>();
         secrets.patch("database", &PatchParams::apply("test"), &Patch::Apply(patch)).await.unwrap();
@@ -181,6 +186,11 @@ pub(crate) fn shop(over: Value) -> Value {
 /// The bootstrap servers of the tests' Kafka.
 pub(crate) fn kafka() -> String {
     std::env::var("TEST_KAFKA").expect("TEST_KAFKA names the bootstrap servers of a Kafka to test with")
+}
+
+/// The URL of the tests' PostgreSQL.
+pub(crate) fn database_url() -> String {
+    std::env::var("TEST_DATABASE_URL").expect("TEST_DATABASE_URL is the URL of a PostgreSQL to test with")
 }
 
 fn merge(into: &mut Value, from: Value) {

@@ -16,7 +16,7 @@ pub use cancellation::{CancelCook, CancelDecision, CancelOutcome};
 pub use envelope::{CloudEvent, DecodeError, header};
 pub use event::Event;
 pub use id::{FreeText, Identifier, InvalidValue, Quantity, order_id, order_id_without_key};
-pub use overall::{OverallStatus, overall_status};
+pub use overall::{OverallStatus, furthest, overall_status};
 pub use request::{CancelRequest, OrderRequest, PlaceOrder};
 pub use snapshot::{CookSnapshot, DeliverySnapshot, OrderSnapshot, StockCheck};
 pub use state::{Cancellation, CookReason, CookStatus, DeliveryStatus, OrderReason, OrderStatus};

@@ -45,16 +45,14 @@ impl From<OrderStatus> for OverallStatus {
     }
 }
 
-/// The overall status of what is known of one order, in whatever sequence the parts became known.
+/// Where an order stands by the parts that are known of it, in whatever sequence they became known; `None` with no part.
 ///
 /// A cancelled cook or order is the end. Otherwise the part that is furthest along tells, since the others follow it.
-/// With no part at all, the order is only requested, or `rejected`.
-pub fn overall_status(
+pub fn furthest(
     order: Option<OrderStatus>,
     cook: Option<CookStatus>,
     delivery: Option<DeliveryStatus>,
-    rejected: bool,
-) -> OverallStatus {
+) -> Option<OrderStatus> {
     let by_cook = cook.map(|status| match status {
         CookStatus::Started | CookStatus::Completed => OrderStatus::Cooking,
         CookStatus::Cancelled => OrderStatus::Cancelled,
@@ -65,7 +63,18 @@ pub fn overall_status(
         DeliveryStatus::Failed => OrderStatus::DeliveryFailed,
     });
     // OrderStatus is declared in the sequence of an order's life, with CANCELLED, which wins, at its end.
-    match [order, by_cook, by_delivery].into_iter().flatten().max() {
+    [order, by_cook, by_delivery].into_iter().flatten().max()
+}
+
+/// The overall status of an order: by its parts, see [`furthest`]; with no part at all, it is only requested, or
+/// `rejected`.
+pub fn overall_status(
+    order: Option<OrderStatus>,
+    cook: Option<CookStatus>,
+    delivery: Option<DeliveryStatus>,
+    rejected: bool,
+) -> OverallStatus {
+    match furthest(order, cook, delivery) {
         Some(status) => status.into(),
         None if rejected => OverallStatus::Rejected,
         None => OverallStatus::Requested,

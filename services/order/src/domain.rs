@@ -184,19 +184,9 @@ impl Order {
         Some(event(self.snapshot.clone()))
     }
 
-    /// The part that is furthest along tells: `OrderStatus` is declared in the sequence of an order's life, with
-    /// CANCELLED, which wins, at its end.
     fn status(&self) -> OrderStatus {
-        let by_cook = self.cook.map(|cook| match cook.status {
-            CookStatus::Started | CookStatus::Completed => OrderStatus::Cooking,
-            CookStatus::Cancelled => OrderStatus::Cancelled,
-        });
-        let by_delivery = self.delivery.map(|delivery| match delivery.status {
-            DeliveryStatus::Started | DeliveryStatus::PickedUp => OrderStatus::Delivering,
-            DeliveryStatus::Delivered => OrderStatus::Delivered,
-            DeliveryStatus::Failed => OrderStatus::DeliveryFailed,
-        });
-        [by_cook, by_delivery].into_iter().flatten().max().unwrap_or(OrderStatus::Placed)
+        let (cook, delivery) = (self.cook.map(|seen| seen.status), self.delivery.map(|seen| seen.status));
+        contract::furthest(None, cook, delivery).unwrap_or(OrderStatus::Placed)
     }
 }
 

@@ -32,6 +32,7 @@ use super::{
 use crate::{
     api::{FoodPlatform, FoodPlatformStatus, FoodService, VolumeStatus, condition},
     build::{FIELD_MANAGER, Platform, names},
+    database::{Answer, Silent},
     kafka::keeper::Outcome,
     metrics,
 };
@@ -52,6 +53,8 @@ pub(super) struct Observation<'a> {
     pub notes: Vec<String>,
     /// How the last check of the topics ended.
     pub topics: Option<&'a Outcome>,
+    /// Whether the database answers, as far as it could be asked.
+    pub database: Answer,
     /// The live children.
     pub children: &'a [(ApiResource, Arc<DynamicObject>)],
     /// The live pods.
@@ -92,6 +95,10 @@ pub(super) fn status(previous: &FoodPlatformStatus, seen: &Observation<'_>, now:
             progress.push("the topics are being checked".to_owned());
         }
         conditions.push(topics_ready(previous, &topics, seen.generation));
+        if let Some(Err(Silent(sentence))) = &seen.database {
+            obstacles.push(Obstacle::new(Reason::DatabaseUnreachable, sentence.clone()));
+        }
+        conditions.push(database_reachable(previous, seen));
         status.topics = topics::list(seen.topics, &platform.topics, &previous.topics);
         let views: Vec<_> = platform
             .services
@@ -118,7 +125,8 @@ pub(super) fn status(previous: &FoodPlatformStatus, seen: &Observation<'_>, now:
             .child::<Service>(&names::child(&platform.name, FoodService::Gateway))
             .and_then(|service| endpoint::endpoint(&service, seen.pods, previous.endpoint.as_deref()));
     } else {
-        conditions.extend(find(previous, condition::TOPICS_READY).cloned());
+        let kept = [condition::TOPICS_READY, condition::DATABASE_REACHABLE];
+        conditions.extend(kept.iter().filter_map(|type_| find(previous, type_).cloned()));
     }
     let summary = Summary::new(&obstacles, &progress, &seen.notes);
     conditions.splice(0..0, summary.conditions(seen.generation));
@@ -197,6 +205,19 @@ fn topics_ready(previous: &FoodPlatformStatus, topics: &topics::View, generation
                 let message = "the topics are being checked";
                 new(condition::TOPICS_READY, "Unknown", Reason::Progressing, message, generation)
             }
+        },
+    }
+}
+
+fn database_reachable(previous: &FoodPlatformStatus, seen: &Observation<'_>) -> Condition {
+    let type_ = condition::DATABASE_REACHABLE;
+    match &seen.database {
+        Some(Ok(())) => new(type_, "True", Reason::DatabaseReachable, "the database answers", seen.generation),
+        Some(Err(Silent(sentence))) => new(type_, "False", Reason::DatabaseUnreachable, sentence, seen.generation),
+        // It answered, and is being asked again; not so when there is no URL to find it by.
+        None => match find(previous, type_) {
+            Some(condition) if condition.status == "True" && seen.obstacles.is_empty() => condition.clone(),
+            _ => new(type_, "Unknown", Reason::Progressing, "the database has not been asked yet", seen.generation),
         },
     }
 }

@@ -65,6 +65,7 @@ fn seen<'a>(
         held: Vec::new(),
         notes: Vec::new(),
         topics: Some(topics),
+        database: Some(Ok(())),
         children,
         pods: &[],
     }
@@ -90,6 +91,25 @@ fn ready_when_all_services_and_topics_are() {
     assert_eq!(status.services_ready.as_deref(), Some("5/5"));
     assert!(status.conditions.iter().all(|condition| condition.observed_generation == Some(2)));
     assert_eq!(status.observed_generation, Some(2));
+}
+
+#[test]
+fn a_database_that_does_not_answer_is_told_though_all_pods_are_ready() {
+    let (platform, children) = (platform(), deployments(2));
+    let topics = good(&platform);
+    let good = after(&FoodPlatformStatus::default(), &seen(&platform, &topics, &children));
+    assert_eq!(told(&good, condition::DATABASE_REACHABLE).0, "True");
+
+    // After a restart of the operator, what was known stays until there is an answer.
+    let unasked = after(&good, &Observation { database: None, ..seen(&platform, &topics, &children) });
+    assert_eq!(unasked, good);
+
+    let database = Some(Err(Silent("the database is away".into())));
+    let away = after(&good, &Observation { database, ..seen(&platform, &topics, &children) });
+    let said = ("False", "DatabaseUnreachable", "the database is away");
+    assert_eq!(told(&away, condition::DATABASE_REACHABLE), said);
+    assert_eq!(told(&away, condition::READY), said);
+    assert_eq!(told(&away, condition::STALLED).0, "False");
 }
 
 #[test]
