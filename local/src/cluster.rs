@@ -80,10 +80,7 @@ impl Cluster {
         addons.configure(&components)?;
         let start = Start { sandbox: &sandbox };
 
-        let database = Database::at(
-            &state.join("postgresql"),
-            SocketAddr::from((instance.node_address(), Dependencies::POSTGRES_PORT)),
-        )?;
+        let database = database(instance)?;
         thread::scope(|scope| -> Result<()> {
             let kafka = scope.spawn(|| start.kafka(instance, binaries, progress.step("start Kafka")));
             let postgres = scope.spawn(|| start.postgres(&database, progress.step("start PostgreSQL")));
@@ -141,6 +138,17 @@ impl Cluster {
         Ok(Sandbox::find(instance)?.is_some())
     }
 
+    /// The cluster of `instance`, if it has been started.
+    ///
+    /// # Errors
+    /// When processes cannot be listed.
+    pub fn find(instance: &Instance) -> Result<Option<Self>> {
+        if !Self::exists(instance)? {
+            return Ok(None);
+        }
+        Ok(Some(Self { instance: instance.clone(), database: database(instance)? }))
+    }
+
     /// The cluster's identity.
     pub fn instance(&self) -> &Instance {
         &self.instance
@@ -166,6 +174,12 @@ impl Cluster {
     pub fn pods_database_url(&self) -> Result<String> {
         self.database.url(&format!("{}:{}", Dependencies::host("postgresql"), Dependencies::POSTGRES_PORT))
     }
+}
+
+/// The instance's PostgreSQL.
+fn database(instance: &Instance) -> Result<Database> {
+    let address = SocketAddr::from((instance.node_address(), Dependencies::POSTGRES_PORT));
+    Database::at(&instance.state().join("postgresql"), address)
 }
 
 /// The instance's namespaces: those that run, or new ones.

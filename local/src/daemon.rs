@@ -58,6 +58,14 @@ impl Daemon {
         self.server.take().map_or(Ok(()), |mut server| server.kill())
     }
 
+    /// The server's process id.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn id(&self) -> Result<u32> {
+        Ok(self.server()?.id())
+    }
+
     /// Freezes the server: connections stay open and nothing answers.
     ///
     /// # Errors

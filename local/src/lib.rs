@@ -10,6 +10,7 @@
 mod addons;
 mod binaries;
 mod cache;
+mod checkers;
 mod cluster;
 mod component;
 mod control_plane;
@@ -36,6 +37,7 @@ mod wait;
 
 pub use binaries::Binaries;
 pub use cache::Cache;
+pub use checkers::{cargo_fuzz, schemathesis};
 pub use cluster::{Cluster, Helpers};
 pub use control_plane::ControlPlane;
 pub use daemon::Daemon;
@@ -45,7 +47,7 @@ pub use instance::Instance;
 pub use kafka::Kafka;
 pub use lock::Lock;
 pub use packages::install_packages;
-pub use postgres::Postgres;
+pub use postgres::{Postgres, pgbench};
 pub use preflight::{require_root, require_space, require_tools};
 pub use process::Server;
 pub use progress::{Progress, Step};

@@ -21,12 +21,17 @@ const PACKAGES: &[&str] = &[
     "socat",
 ];
 
-/// Installs those Debian packages that are missing.
+/// Installs those of the cluster's Debian packages that are missing.
 ///
 /// # Errors
 /// When apt fails, with its own words.
 pub fn install_packages(progress: &Progress) -> Result<()> {
-    let missing: Vec<&str> = PACKAGES.iter().copied().filter(|name| !is_installed(name)).collect();
+    install(PACKAGES, progress)
+}
+
+/// Installs those of `packages` that are missing.
+pub(crate) fn install(packages: &[&str], progress: &Progress) -> Result<()> {
+    let missing: Vec<&str> = packages.iter().copied().filter(|name| !is_installed(name)).collect();
     if missing.is_empty() {
         return Ok(());
     }

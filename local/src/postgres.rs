@@ -34,7 +34,20 @@ impl Postgres {
     /// # Errors
     /// When it does not start, with the end of its log.
     pub fn start(directory: &Path, address: IpAddr) -> Result<Self> {
+        Self::start_with(Database::at(directory, SocketAddr::new(address, free_port()?))?, directory)
+    }
+
+    /// The same, but each commit is on the disk before it is confirmed, as a database in production does it: what is
+    /// measured on this server holds there.
+    ///
+    /// # Errors
+    /// When it does not start, with the end of its log.
+    pub fn start_durable(directory: &Path, address: IpAddr) -> Result<Self> {
         let database = Database::at(directory, SocketAddr::new(address, free_port()?))?;
+        Self::start_with(Database { durable: true, ..database }, directory)
+    }
+
+    fn start_with(database: Database, directory: &Path) -> Result<Self> {
         let program = database.prepare()?;
         let url = database.url(&database.address.to_string())?;
         // Interrupt means "fast shutdown": clients are disconnected, not waited for.
@@ -48,18 +61,29 @@ impl Postgres {
     }
 }
 
+/// PostgreSQL's own benchmark.
+///
+/// # Errors
+/// When PostgreSQL is not installed.
+pub fn pgbench() -> Result<PathBuf> {
+    Ok(programs()?.join("pgbench"))
+}
+
 /// The settings of a server.
 pub(crate) struct Database {
     programs: PathBuf,
     directory: PathBuf,
     address: SocketAddr,
     account: Account,
+    /// Whether a commit waits for the disk.
+    durable: bool,
 }
 
 impl Database {
     pub(crate) fn at(directory: &Path, address: SocketAddr) -> Result<Self> {
         let programs = programs()?;
-        Ok(Self { programs, directory: directory.to_owned(), address, account: Account::named("postgres")? })
+        let account = Account::named("postgres")?;
+        Ok(Self { programs, directory: directory.to_owned(), address, account, durable: false })
     }
 
     /// Makes the data directory if that is not done yet, and returns the program to run.
@@ -70,15 +94,17 @@ impl Database {
         }
         let (address, port) = (self.address.ip(), self.address.port());
         let mut arguments = vec!["-D".to_owned(), self.data().to_string_lossy().into_owned()];
-        for setting in [
+        let mut settings = vec![
             format!("listen_addresses={address}"),
             format!("port={port}"),
             "unix_socket_directories=".to_owned(),
             "max_connections=300".to_owned(),
+        ];
+        if !self.durable {
             // The data needs to outlive a process, not a power cut.
-            "fsync=off".to_owned(),
-            "full_page_writes=off".to_owned(),
-        ] {
+            settings.extend(["fsync=off".to_owned(), "full_page_writes=off".to_owned()]);
+        }
+        for setting in settings {
             arguments.extend(["-c".to_owned(), setting]);
         }
         Ok(Program::new("postgresql", &self.programs.join("postgres"), arguments).owned_by(&self.account))

@@ -90,3 +90,10 @@ fn a_control_plane_serves_and_leaves() {
     drop(control_plane);
     assert!(!accepts(&server), "it outlives its owner");
 }
+
+#[test]
+fn schemathesis_starts_from_where_it_was_moved() {
+    let command = local::schemathesis(&Cache::open().unwrap(), &Progress::new()).unwrap();
+    let said = run(Command::new(command).arg("--version")).unwrap();
+    assert!(said.contains("version"), "{said}");
+}

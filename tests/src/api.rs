@@ -87,6 +87,15 @@ impl Api {
         Self { base: base.into(), http }
     }
 
+    /// The same API, for a caller who waits at most `timeout` for each answer.
+    ///
+    /// # Panics
+    /// When the HTTP client cannot be built.
+    #[must_use]
+    pub fn within(self, timeout: Duration) -> Self {
+        Self { http: Client::builder().timeout(timeout).build().expect("a plain HTTP client"), ..self }
+    }
+
     /// The URL of `path`.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)

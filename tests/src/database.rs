@@ -29,6 +29,16 @@ impl Database {
         number.map_err(|error| format!("{query}: {error}"))
     }
 
+    /// Carries a statement out.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn execute(&self, statement: &str) -> Result<(), String> {
+        let mut connection = PgConnection::connect(&self.url).await.map_err(|error| error.to_string())?;
+        let result = sqlx::query(AssertSqlSafe(statement)).execute(&mut connection).await;
+        result.map(drop).map_err(|error| format!("{statement}: {error}"))
+    }
+
     /// Drops schemas with everything in them. What is not there is left.
     ///
     /// # Errors

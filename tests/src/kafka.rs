@@ -11,11 +11,15 @@ use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer},
-    message::Headers,
+    error::KafkaError,
+    message::{Header, Headers, OwnedHeaders},
     producer::{FutureProducer, FutureRecord},
 };
 
 const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A group that is never joined: partitions are assigned by hand and nothing is committed.
+const READER: &str = "tests-reader";
 
 /// A Kafka cluster.
 #[derive(Clone)]
@@ -49,6 +53,9 @@ impl Record {
         event.unwrap_or_else(|| panic!("a type that the contract does not know: {self:?}"))
     }
 }
+
+/// Where partitions begin and end: by topic and partition, the first offset and the one that the next message gets.
+pub type Watermarks = BTreeMap<(String, i32), (i64, i64)>;
 
 /// What Kafka's admin says of a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,16 +143,61 @@ impl Kafka {
         })
     }
 
+    /// Where the partitions of `topics` begin and end now.
+    ///
+    /// # Errors
+    /// What Kafka says, or that it does not answer.
+    pub fn watermarks(&self, topics: &[String]) -> Result<Watermarks, String> {
+        let consumer = self.consumer(READER).map_err(|error| error.to_string())?;
+        let mut marks = Watermarks::new();
+        for topic in topics {
+            let failed = |error: KafkaError| format!("asking for the ends of {topic}: {error}");
+            let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT).map_err(failed)?;
+            for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
+                let marks_of = consumer.fetch_watermarks(topic, partition.id(), TIMEOUT).map_err(failed)?;
+                marks.insert((topic.clone(), partition.id()), marks_of);
+            }
+        }
+        Ok(marks)
+    }
+
+    /// How many messages of `topics` a group has not read and committed, of those up to `ends`.
+    ///
+    /// # Errors
+    /// What Kafka says, or that it does not answer.
+    pub fn lag(&self, group: &str, topics: &[String], ends: &Watermarks) -> Result<i64, String> {
+        let failed = |error: KafkaError| format!("asking for the offsets of {group}: {error}");
+        let mut partitions = TopicPartitionList::new();
+        for (topic, partition) in ends.keys().filter(|(topic, _)| topics.contains(topic)) {
+            partitions.add_partition(topic, *partition);
+        }
+        // Asking for a group's offsets does not join it.
+        let committed = self.consumer(group).and_then(|consumer| consumer.committed_offsets(partitions, TIMEOUT));
+        let committed = committed.map_err(failed)?;
+        let left = committed.elements().into_iter().map(|element| {
+            let (low, high) = ends[&(element.topic().to_owned(), element.partition())];
+            match element.offset() {
+                Offset::Offset(offset) => high - offset.max(low),
+                // Nothing is committed yet: groups begin at the earliest message.
+                _ => high - low,
+            }
+        });
+        Ok(left.map(|left| left.max(0)).sum())
+    }
+
+    fn consumer(&self, group: &str) -> Result<BaseConsumer, KafkaError> {
+        let mut config = self.config();
+        config.set("group.id", group).set("enable.auto.commit", "false").set("enable.partition.eof", "false");
+        config.create()
+    }
+
     /// Every message that lies in `topic` now, in the order of each partition.
     pub fn records(&self, topic: &str) -> Vec<Record> {
         tokio::task::block_in_place(|| self.read(topic))
     }
 
     fn read(&self, topic: &str) -> Vec<Record> {
-        let mut config = self.config();
-        // The group is never joined: partitions are assigned by hand and nothing is committed.
-        config.set("group.id", "tests-reader").set("enable.auto.commit", "false").set("enable.partition.eof", "false");
-        let consumer: BaseConsumer = config.create().expect("a consumer");
+        let consumer = self.consumer(READER).expect("a consumer");
         let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT).expect("metadata");
         let mut assignment = TopicPartitionList::new();
         let mut left: i64 = 0;
@@ -178,13 +230,28 @@ impl Kafka {
 
     /// Writes a message as a stranger could: any bytes, any headers, keyed by `key`.
     pub async fn write(&self, topic: &str, key: &str, headers: &[(&str, &str)], payload: &[u8]) {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let record = Record { partition: 0, offset: 0, key: key.to_owned(), headers, payload: payload.to_owned() };
+        self.write_all(topic, &[record]).await;
+    }
+
+    /// Writes messages with the keys, headers and values of `records`, in their order. Kafka places them anew.
+    pub async fn write_all(&self, topic: &str, records: &[Record]) {
         let producer: FutureProducer = self.config().create().expect("a producer");
-        let mut owned = rdkafka::message::OwnedHeaders::new();
-        for (key, value) in headers {
-            owned = owned.insert(rdkafka::message::Header { key, value: Some(*value) });
+        let mut sent = vec![];
+        for record in records {
+            let headers = record
+                .headers
+                .iter()
+                .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));
+            let record = FutureRecord::to(topic).key(&record.key).payload(&record.payload).headers(headers);
+            let queued = producer.send_result(record);
+            sent.push(queued.unwrap_or_else(|(error, _)| panic!("writing to {topic}: {error}")));
         }
-        let record = FutureRecord::to(topic).key(key).payload(payload).headers(owned);
-        producer.send(record, TIMEOUT).await.unwrap_or_else(|(error, _)| panic!("writing to {topic}: {error}"));
+        for delivery in sent {
+            let delivered = delivery.await.expect("the producer lives");
+            delivered.unwrap_or_else(|(error, _)| panic!("writing to {topic}: {error}"));
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A whole platform of processes, one for each test: its own topics, schemas, consumer groups, ports and files, so
 //! that tests run in any order and side by side, and leave nothing.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, fs, net::Ipv4Addr, path::PathBuf, time::Duration};
 
 use contract::Topic;
 use nix::sys::signal::Signal;
@@ -10,13 +10,11 @@ use tempfile::TempDir;
 use crate::{
     api::{Api, fresh},
     database::Database,
+    invariants::{Owners, Quiet},
     kafka::{Kafka, Record},
     process::{Plan, Process, Service, free_port},
     servers, wait,
 };
-
-/// The partitions of a test's topics: more than one, so that order across partitions is not taken for granted.
-const PARTITIONS: i32 = 3;
 
 /// How long a platform may take to end at the end of a test, before it is killed.
 const STOP: Duration = Duration::from_secs(10);
@@ -30,12 +28,18 @@ pub struct Setup {
     pub delivery_time: &'static str,
     /// More environment for every service.
     pub environment: Vec<(&'static str, String)>,
+    /// How many processes of each service there are. With more than one they have addresses of their own behind one name,
+    /// as pods have behind a headless Service; that takes root.
+    pub replicas: u8,
+    /// How many partitions each topic has.
+    pub partitions: i32,
 }
 
 impl Default for Setup {
-    /// Kitchen and courier finish at once.
+    /// Kitchen and courier finish at once. Topics have more than one partition, so that order across partitions is not
+    /// taken for granted.
     fn default() -> Self {
-        Self { cooking_time: "0s", delivery_time: "0s", environment: Vec::new() }
+        Self { cooking_time: "0s", delivery_time: "0s", environment: Vec::new(), replicas: 1, partitions: 3 }
     }
 }
 
@@ -56,18 +60,27 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// Makes topics and schemas, starts the five services, and waits until all are ready.
+    /// Makes topics and schemas on the servers that all tests share, starts the five services, and waits until all are
+    /// ready.
     ///
     /// # Panics
     /// When any of it fails.
     pub async fn start(setup: Setup) -> Self {
+        Self::start_on(setup, Kafka::new(servers::kafka()), Database::new(servers::database_url())).await
+    }
+
+    /// The same on servers of the test's own.
+    ///
+    /// # Panics
+    /// When any of it fails.
+    pub async fn start_on(setup: Setup, kafka: Kafka, database: Database) -> Self {
         let id = format!("e2e_{}", &fresh()[..12]);
         let ports: BTreeMap<_, _> = Service::ALL.iter().map(|service| (*service, free_port())).collect();
         let mut platform = Self {
-            kafka: Kafka::new(servers::kafka()),
-            database: Database::new(servers::database_url()),
+            kafka,
+            database,
             prefix: format!("{id}."),
-            api: Api::new(format!("http://127.0.0.1:{}", ports[&Service::Gateway])),
+            api: Api::new(format!("http://{}:{}", address(0), ports[&Service::Gateway])),
             schemas: Service::ALL
                 .iter()
                 .filter(|service| service.has_database())
@@ -77,10 +90,13 @@ impl Platform {
             processes: Vec::new(),
             directory: tempfile::Builder::new().prefix("foodplatform-test-").tempdir().expect("a directory"),
         };
-        platform.kafka.create_topics(&platform.prefix, PARTITIONS).await;
-        let plans: Vec<_> = Service::ALL.iter().map(|service| platform.plan(*service, &setup, &ports)).collect();
+        platform.kafka.create_topics(&platform.prefix, setup.partitions).await;
+        let hosts = (setup.replicas > 1).then(|| platform.write_hosts(setup.replicas));
+        let plans = Service::ALL.iter().map(|service| platform.plan(*service, &setup, &ports, hosts.clone()));
+        let plans: Vec<_> =
+            plans.flat_map(|plan| (0..setup.replicas).map(move |replica| plan.replica(replica))).collect();
         tokio::task::block_in_place(|| {
-            for plan in plans.iter().filter(|plan| plan.service.has_database()) {
+            for plan in plans.iter().filter(|plan| plan.service.has_database() && plan.address == address(0)) {
                 plan.migrate();
             }
         });
@@ -91,8 +107,26 @@ impl Platform {
         platform
     }
 
-    fn plan(&self, service: Service, setup: &Setup, ports: &BTreeMap<Service, u16>) -> Plan {
-        let url = |service: Service| format!("http://127.0.0.1:{}", ports[&service]);
+    /// Writes what the services see in place of /etc/hosts: a name for each service, with the addresses of all its
+    /// replicas.
+    fn write_hosts(&self, replicas: u8) -> PathBuf {
+        let mut text = "127.0.0.1 localhost\n".to_owned();
+        for service in Service::ALL {
+            for replica in 0..replicas {
+                writeln!(text, "{} {}", address(replica), host(service)).expect("writing to a string");
+            }
+        }
+        let path = self.directory.path().join("hosts");
+        fs::write(&path, text).expect("a file for hosts");
+        path
+    }
+
+    /// The plan of a service's first process.
+    fn plan(&self, service: Service, setup: &Setup, ports: &BTreeMap<Service, u16>, hosts: Option<PathBuf>) -> Plan {
+        let url = |service: Service| match &hosts {
+            Some(_) => format!("http://{}:{}", host(service), ports[&service]),
+            None => format!("http://{}:{}", address(0), ports[&service]),
+        };
         let mut environment = BTreeMap::from([
             ("LOG_LEVEL".to_owned(), "info".to_owned()),
             ("KAFKA_BOOTSTRAP_SERVERS".to_owned(), self.kafka.bootstrap().to_owned()),
@@ -116,7 +150,12 @@ impl Platform {
             Service::Delivery => {
                 set("DELIVERY_TIME", setup.delivery_time);
             }
-            Service::Mypage => {}
+            // For its rebuild.
+            Service::Mypage => {
+                set("ORDER_URL", &url(Service::Order));
+                set("COOK_URL", &url(Service::Cook));
+                set("DELIVERY_URL", &url(Service::Delivery));
+            }
             Service::Gateway => {
                 set("ORDER_URL", &url(Service::Order));
                 set("COOK_URL", &url(Service::Cook));
@@ -130,10 +169,12 @@ impl Platform {
         Plan {
             service,
             pod: format!("{service}-0"),
+            address: address(0),
             port: ports[&service],
             admin_port: free_port(),
             environment,
             output: self.directory.path().join(format!("{service}-0.out")),
+            hosts,
         }
     }
 
@@ -146,6 +187,39 @@ impl Platform {
     /// Every process.
     pub fn processes(&self) -> &[Process] {
         &self.processes
+    }
+
+    /// Every process, to do something to one.
+    pub fn processes_mut(&mut self) -> &mut [Process] {
+        &mut self.processes
+    }
+
+    /// The ways in: every replica of the gateway.
+    pub fn gateways(&self) -> Vec<Api> {
+        let gateways = self.processes.iter().filter(|process| process.plan().service == Service::Gateway);
+        gateways.map(|process| Api::new(process.url())).collect()
+    }
+
+    /// The services that own data: of each the first process, which has to run.
+    pub fn owners(&mut self) -> Owners {
+        Owners {
+            order: self.service(Service::Order),
+            cook: self.service(Service::Cook),
+            delivery: self.service(Service::Delivery),
+            mypage: self.service(Service::Mypage),
+        }
+    }
+
+    /// What tells when it has come to rest.
+    pub fn quiet(&mut self) -> Quiet {
+        Quiet {
+            owners: self.owners(),
+            kafka: self.kafka.clone(),
+            prefix: self.prefix.clone(),
+            groups: self.groups.clone(),
+            database: self.database.clone(),
+            schemas: self.schemas.clone(),
+        }
     }
 
     /// The API of a service's first process, past the gateway.
@@ -173,21 +247,33 @@ impl Platform {
 
     /// Kills the first process of a service as a failing machine does: without any warning.
     pub async fn kill(&mut self, service: Service) {
-        let process = self.process(service);
-        process.signal(Signal::SIGKILL);
-        process.ended().await;
+        self.process(service).kill().await;
     }
 
     /// Starts the first process of a service again after its end, and waits until it is ready.
     pub async fn restart(&mut self, service: Service) {
-        let process = self.process(service);
-        *process = process.plan().clone().start();
-        process.ready().await;
+        self.process(service).restart().await;
     }
 
     /// Where a service writes its log files.
     pub fn log_directory(&self, service: Service) -> PathBuf {
         self.directory.path().join("log").join(service.name())
+    }
+
+    /// A service's consumer group.
+    ///
+    /// # Panics
+    /// When it has none.
+    pub fn group(&self, service: Service) -> &str {
+        &self.groups[&service]
+    }
+
+    /// A service's schema.
+    ///
+    /// # Panics
+    /// When it has none.
+    pub fn schema(&self, service: Service) -> &str {
+        &self.schemas[&service]
     }
 
     /// How many consumers are in a service's group.
@@ -237,6 +323,16 @@ impl Platform {
             eprintln!("cleaning up {}: {error}", self.prefix);
         }
     }
+}
+
+/// The address of a service's replica.
+fn address(replica: u8) -> Ipv4Addr {
+    Ipv4Addr::new(127, 0, 0, 1 + replica)
+}
+
+/// The name that stands for all replicas of a service.
+fn host(service: Service) -> String {
+    format!("{service}.foodplatform.test")
 }
 
 impl Drop for Platform {

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     env, fmt, fs,
-    net::TcpListener,
+    net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::atomic::{AtomicU16, Ordering},
@@ -77,11 +77,11 @@ fn binary(service: Service) -> PathBuf {
 /// A port that nobody listens on, and that no other test of this process was given.
 pub fn free_port() -> u16 {
     // Below the range that the kernel takes for outgoing connections, and below that of NodePorts: nobody takes the
-    // port between this look and the service's start. Test processes side by side start at different places.
+    // port between this look and the service's start. Test processes side by side have different hundreds to begin with.
     const FIRST: u16 = 20_000;
     const COUNT: u16 = 9_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = u16::try_from(std::process::id() % u32::from(COUNT)).expect("less than COUNT");
+    let start = u16::try_from(std::process::id() % u32::from(COUNT / 100)).expect("less than COUNT") * 100;
     for _ in 0..COUNT {
         let step = NEXT.fetch_add(1, Ordering::Relaxed);
         let port = FIRST + (start + step % COUNT) % COUNT;
@@ -99,27 +99,46 @@ pub struct Plan {
     pub service: Service,
     /// A name that no other process of the platform has; the service's `POD_NAME`.
     pub pod: String,
+    /// The address that it listens at, one of loopback's.
+    pub address: Ipv4Addr,
     /// The port of its API.
     pub port: u16,
     /// The port of its health and metrics.
     pub admin_port: u16,
     /// The rest of its environment.
     pub environment: BTreeMap<String, String>,
+    /// The file that it sees in place of /etc/hosts, if it is to know names of ours. That takes root.
+    pub hosts: Option<PathBuf>,
     /// Where its standard output goes.
     pub output: PathBuf,
 }
 
 impl Plan {
+    /// The plan of a further process of the same service: at an address of its own, with the same ports.
+    pub fn replica(&self, number: u8) -> Self {
+        let pod = format!("{}-{number}", self.service);
+        let [a, b, c, first] = self.address.octets();
+        Self {
+            address: Ipv4Addr::new(a, b, c, first + number),
+            output: self.output.with_file_name(format!("{pod}.out")),
+            pod,
+            ..self.clone()
+        }
+    }
+
     fn command(&self, verb: &str) -> Command {
         let output = fs::OpenOptions::new().create(true).append(true).open(&self.output).expect("a file for output");
-        let mut command = Command::new(binary(self.service));
+        let mut command = match &self.hosts {
+            Some(hosts) => with_hosts(hosts, &binary(self.service)),
+            None => Command::new(binary(self.service)),
+        };
         command
             .arg(verb)
             .env_clear()
             .envs(&self.environment)
             .env("POD_NAME", &self.pod)
-            .env("HTTP_ADDRESS", format!("127.0.0.1:{}", self.port))
-            .env("ADMIN_ADDRESS", format!("127.0.0.1:{}", self.admin_port))
+            .env("HTTP_ADDRESS", format!("{}:{}", self.address, self.port))
+            .env("ADMIN_ADDRESS", format!("{}:{}", self.address, self.admin_port))
             .stdin(Stdio::null())
             .stdout(output.try_clone().expect("a second handle"))
             .stderr(output);
@@ -144,6 +163,29 @@ impl Plan {
         let status = status.unwrap_or_else(|error| panic!("starting {}: {error}", self.service));
         assert!(status.success(), "{} migrate: {status}\n{}", self.service, tail(&self.output));
     }
+
+    /// Runs one of the service's commands to its end, and gives what it printed.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn run(&self, arguments: &[&str]) -> String {
+        let mut command = self.command(arguments[0]);
+        let output = command.args(&arguments[1..]).stdout(Stdio::piped()).output();
+        let output = output.unwrap_or_else(|error| panic!("starting {}: {error}", self.service));
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{} {arguments:?}: {text}\n{}", self.service, tail(&self.output));
+        text
+    }
+}
+
+/// `program` with `hosts` in place of /etc/hosts, in a mount namespace of its own. Each step becomes the next (exec), so
+/// that the process is the program in the end.
+fn with_hosts(hosts: &Path, program: &Path) -> Command {
+    // By their whole paths: the environment is the service's, without PATH.
+    let script = "/usr/bin/mount --bind \"$0\" /etc/hosts && exec \"$@\"";
+    let mut command = Command::new("/usr/bin/unshare");
+    command.args(["--mount", "--propagation", "private", "/bin/sh", "-c", script]).arg(hosts).arg(program);
+    command
 }
 
 /// A running service. It ends with this value.
@@ -161,12 +203,12 @@ impl Process {
 
     /// The base URL of its API.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.plan.port)
+        format!("http://{}:{}", self.plan.address, self.plan.port)
     }
 
     /// The URL of `path` on its admin port.
     pub fn admin(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.plan.admin_port)
+        format!("http://{}:{}{path}", self.plan.address, self.plan.admin_port)
     }
 
     /// The process id.
@@ -210,6 +252,18 @@ impl Process {
             child.try_wait().expect("our own child").ok_or_else(|| format!("still running:\n{}", tail(&plan.output)))
         })
         .await
+    }
+
+    /// Kills it as a failing machine does: without any warning.
+    pub async fn kill(&mut self) {
+        self.signal(Signal::SIGKILL);
+        self.ended().await;
+    }
+
+    /// Starts it again after its end, and waits until it is ready.
+    pub async fn restart(&mut self) {
+        *self = self.plan.start();
+        self.ready().await;
     }
 
     /// The end of what it has printed.

@@ -27,6 +27,11 @@ pub fn audit_log() -> PathBuf {
     required("TEST_AUDIT_LOG").into()
 }
 
+/// The command of Schemathesis.
+pub fn schemathesis() -> PathBuf {
+    required("TEST_SCHEMATHESIS").into()
+}
+
 fn required(name: &str) -> String {
     let value = env::var(name).ok().filter(|value| !value.is_empty());
     value.unwrap_or_else(|| panic!("{name} is not set: run `cargo xtask test`, which starts what the tests need"))

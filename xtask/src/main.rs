@@ -1,11 +1,15 @@
 //! The project's commands. Each is thin: the local cluster, Kafka, PostgreSQL and images are the `local` crate's work.
 
+mod bench;
 mod conditions;
 mod crds;
 mod down;
 mod forward;
+mod fuzz;
 mod images;
+mod invariants;
 mod measure;
+mod openapi;
 mod orders;
 mod platform;
 mod target;
@@ -62,17 +66,43 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Write docs/openapi/ from the services' code
+    Openapi {
+        /// Write nothing; fail when docs/openapi/ differs from the code
+        #[arg(long)]
+        check: bool,
+    },
     /// Run the tests, each layer on the real thing, and clean up
     Test {
         /// Only these layers; all of them by default
         #[arg(value_enum)]
         layers: Vec<test::Layer>,
     },
+    /// Check that the platform on the local cluster has lost nothing, doubled nothing and left nothing undone
+    ///
+    /// It waits until the platform is at rest (outboxes empty, no lag, nothing pending), reads what each service has, and holds
+    /// it against the invariants I1 to I6.
+    Invariants,
     /// Measure a run on the local cluster and write the numbers into README.md
     Measure {
         /// Start from empty caches first: some 20 minutes more
         #[arg(long)]
         cold: bool,
+    },
+    /// Measure how many orders the services take, how fast, and at what cost, all on this machine
+    Bench {
+        /// What to measure
+        #[arg(value_enum)]
+        part: bench::Part,
+        /// How long each load lasts
+        #[arg(long, value_name = "SECONDS", default_value_t = 20)]
+        seconds: u64,
+        /// Where the tables and the plot go; dist/bench by default
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// Write them into README.md, too
+        #[arg(long)]
+        write: bool,
     },
     /// Serve claims on the local cluster (started by `up`)
     #[command(hide = true)]
@@ -113,8 +143,11 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Images { push } => images::build(push.as_deref()),
         Command::Crds { check } => crds::write(check),
+        Command::Openapi { check } => openapi::write(check),
         Command::Test { layers } => test::run(&layers),
+        Command::Invariants => invariants::check(&Instance::dev()),
         Command::Measure { cold } => measure::measure(cold),
+        Command::Bench { part, seconds, out, write } => bench::run(part, seconds, out, write),
         Command::Provision { kubeconfig, volumes } => tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?

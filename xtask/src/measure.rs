@@ -14,8 +14,6 @@ use serde_json::Value;
 
 use crate::test;
 
-const BEGIN: &str = "<!-- measured:begin -->";
-const END: &str = "<!-- measured:end -->";
 /// Over this time the operator's writes are counted.
 const REST: Duration = Duration::from_secs(300);
 
@@ -49,10 +47,7 @@ pub(crate) fn measure(cold: bool) -> Result<()> {
     let outcome = test::measure(&instance, &extra);
     rows.extend(read(&numbers)?);
     rows.push(timed("`down`", "20 s", &["down"], None)?);
-    let readme = repository().join("README.md");
-    let text = fs::read_to_string(&readme).with_context(|| format!("cannot read {}", readme.display()))?;
-    fs::write(&readme, insert(&text, &table(&rows))?)?;
-    println!("wrote the table of README.md");
+    write_readme("measured", &table(&rows))?;
     outcome
 }
 
@@ -106,11 +101,21 @@ fn table(rows: &[Row]) -> String {
     text
 }
 
+/// Writes a table to its place in README.md.
+pub(crate) fn write_readme(place: &str, table: &str) -> Result<()> {
+    let readme = repository().join("README.md");
+    let text = fs::read_to_string(&readme).with_context(|| format!("cannot read {}", readme.display()))?;
+    fs::write(&readme, insert(&text, place, table)?)?;
+    println!("wrote the table of README.md");
+    Ok(())
+}
+
 /// Puts the table between the two comments that mark its place.
-fn insert(readme: &str, table: &str) -> Result<String> {
-    let place = readme.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
-    let (before, after) = place.with_context(|| format!("README.md has no {BEGIN} … {END}"))?;
-    Ok(format!("{before}{BEGIN}\n{table}{END}{after}"))
+fn insert(readme: &str, place: &str, table: &str) -> Result<String> {
+    let (begin, end) = (format!("<!-- {place}:begin -->"), format!("<!-- {place}:end -->"));
+    let parts = readme.split_once(&begin).and_then(|(before, rest)| Some((before, rest.split_once(&end)?.1)));
+    let (before, after) = parts.with_context(|| format!("README.md has no {begin} … {end}"))?;
+    Ok(format!("{before}{begin}\n{table}{end}{after}"))
 }
 
 #[cfg(test)]
@@ -119,9 +124,9 @@ mod tests {
 
     #[test]
     fn the_table_replaces_what_stood_between_the_comments() {
-        let once = insert(&format!("a\n{BEGIN}\nold\n{END}\nb"), "new\n").unwrap();
-        assert_eq!(once, format!("a\n{BEGIN}\nnew\n{END}\nb"));
-        assert_eq!(insert(&once, "new\n").unwrap(), once);
-        insert("no comments", "new").unwrap_err();
+        let readme = |table| format!("a\n<!-- it:begin -->\n{table}\n<!-- it:end -->\nb <!-- other:end -->");
+        assert_eq!(insert(&readme("old"), "it", "new\n").unwrap(), readme("new"));
+        assert_eq!(insert(&readme("new"), "it", "new\n").unwrap(), readme("new"));
+        insert(&readme("old"), "other", "new").unwrap_err();
     }
 }

@@ -13,21 +13,25 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use local::{
     Binaries, Cache, Cluster, ControlPlane, Instance, Kafka, Lock, Postgres, Progress, SERVICES, install_packages,
-    repository, require_root, require_tools,
+    repository, require_root, require_tools, schemathesis,
 };
 use tokio::runtime::Runtime;
 
-use crate::{conditions, platform, up};
+use crate::{conditions, fuzz, platform, up};
 
 /// A layer of tests, by what it needs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub(crate) enum Layer {
     /// Nothing but the code
     Pure,
+    /// What reads from outside, with made-up input
+    Fuzz,
     /// The operator against a real kube-apiserver
     Api,
     /// The services against real Kafka and PostgreSQL
     Services,
+    /// The services under load while processes, servers and messages fail
+    Faults,
     /// The whole platform on the local cluster
     Cluster,
 }
@@ -40,8 +44,10 @@ pub(crate) fn run(layers: &[Layer]) -> Result<()> {
         let started = Instant::now();
         let outcome = match layer {
             Layer::Pure => cargo_test(&["--workspace"], &[]),
+            Layer::Fuzz => fuzz::run(),
             Layer::Api => api(),
             Layer::Services => services(),
+            Layer::Faults => faults(),
             Layer::Cluster => cluster(),
         };
         outcomes.push((layer, outcome, started.elapsed()));
@@ -78,15 +84,33 @@ fn api() -> Result<()> {
 fn services() -> Result<()> {
     let binaries = prepare()?;
     cargo_test(&["--package", "local", "--features", "machine-tests", "--test", "servers"], &[])?;
-    // The tests start the services' binaries, which `cargo test` builds for their own packages only.
-    cargo("build", &SERVICES.map(|service| format!("--package={service}")).each_ref().map(String::as_str), &[])?;
+    build_services()?;
     let directory = tempfile::tempdir()?;
     let postgres = start_postgres(directory.path())?;
     let kafka = Kafka::start(&binaries, &directory.path().join("kafka"), Ipv4Addr::LOCALHOST.into())?;
     let servers = [("TEST_KAFKA", kafka.bootstrap_servers()), ("TEST_DATABASE_URL", postgres.url().to_owned())];
     let servers = servers.each_ref().map(|(name, value)| (*name, value.as_str()));
-    cargo_test(&["--package", "mypage", "--features", "service-tests"], &servers)?;
-    cargo_test(&["--package", "tests", "--features", "service-tests", "--test", "services"], &servers)
+    cargo_test(&["--package", "mypage", "--features", "service-tests,fail-points"], &servers)?;
+    let schemathesis = schemathesis(&Cache::open()?, &Progress::new())?.display().to_string();
+    let environment = [&servers[..], &[("TEST_SCHEMATHESIS", schemathesis.as_str())]].concat();
+    cargo_test(&["--package", "tests", "--features", "service-tests", "--test", "services"], &environment)
+}
+
+fn faults() -> Result<()> {
+    require_root()?;
+    prepare()?;
+    build_services()?;
+    // One after another, for each loads the machine; and with what they say, which is what was measured.
+    let arguments = ["--package", "tests", "--features", "service-tests", "--test", "faults", "--"];
+    cargo_test(&[&arguments[..], &["--test-threads=1", "--nocapture"]].concat(), &[])
+}
+
+/// The tests start the services' binaries, which `cargo test` builds for their own packages only. They can be made to
+/// die at certain points, see `chassis::crash`.
+pub(crate) fn build_services() -> Result<()> {
+    let packages = SERVICES.map(|service| format!("--package={service}"));
+    let features = ["--features", "order/fail-points,cook/fail-points,delivery/fail-points,mypage/fail-points"];
+    cargo("build", &[packages.each_ref().map(String::as_str).as_slice(), &features].concat(), &[])
 }
 
 /// Starts a PostgreSQL of the tests' own below `directory`.
@@ -153,7 +177,7 @@ fn cargo_test(arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
 }
 
 /// Runs cargo with its output going where ours goes.
-fn cargo(verb: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+pub(crate) fn cargo(verb: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
     let mut command = Command::new("cargo");
     command.arg(verb).args(arguments).envs(environment.iter().copied()).current_dir(repository()).stdin(Stdio::null());
     let status = command.status().context("cannot start cargo")?;

@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use super::{
     deployment, labels, names,
     platform::{Platform, ServiceSettings},
+    topics::WantedTopic,
 };
 use crate::api::FoodService;
 
@@ -22,6 +23,7 @@ pub(super) fn build(platform: &Platform, settings: &ServiceSettings) -> ConfigMa
     ]);
     if service.consumes() {
         data.insert("CONSUMER_GROUP", names::consumer_group(platform, service));
+        data.insert("INBOX_RETENTION", inbox_retention(&platform.topics));
     }
     if service.has_database() {
         data.insert("DATABASE_SCHEMA", names::schema(&platform.namespace, &platform.name, service));
@@ -47,6 +49,49 @@ const fn calls(service: FoodService) -> &'static [(&'static str, FoodService)] {
             ("DELIVERY_URL", FoodService::Delivery),
             ("MYPAGE_URL", FoodService::MyPage),
         ],
-        FoodService::Cook | FoodService::Delivery | FoodService::MyPage => &[],
+        // For `mypage rebuild` alone.
+        FoodService::MyPage => &[
+            ("ORDER_URL", FoodService::Order),
+            ("COOK_URL", FoodService::Cook),
+            ("DELIVERY_URL", FoodService::Delivery),
+        ],
+        FoodService::Cook | FoodService::Delivery => &[],
+    }
+}
+
+/// How long services remember which events they applied: as long as a topic keeps one, and the time that an event may
+/// wait to be published besides.
+fn inbox_retention(topics: &[WantedTopic]) -> String {
+    const UNPUBLISHED: i64 = 3 * 24 * 60 * 60;
+    // Dead letters are read by nobody.
+    let read = topics.iter().filter(|topic| !topic.name.ends_with(".dlq"));
+    let kept = read.filter_map(|topic| topic.config.get("retention.ms")?.parse::<i64>().ok());
+    let longest = kept.map(|millis| if millis < 0 { i64::MAX } else { millis }).max();
+    match longest {
+        Some(i64::MAX) | None => "forever".to_owned(),
+        // In seconds, for Kafka's milliseconds are more than anyone's patience.
+        Some(millis) => format!("{}s", millis.div_euclid(1000) + UNPUBLISHED),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn topic(retention: &str) -> WantedTopic {
+        WantedTopic {
+            name: "menu".to_owned(),
+            partitions: 1,
+            replication_factor: None,
+            config: [("retention.ms".to_owned(), retention.to_owned())].into(),
+        }
+    }
+
+    #[test]
+    fn what_was_applied_is_remembered_longer_than_any_topic_keeps_it() {
+        assert_eq!(inbox_retention(&[topic("604800000"), topic("86400000")]), "864000s");
+        assert_eq!(inbox_retention(&[topic("604800000"), topic("-1")]), "forever");
+        let dead_letters = WantedTopic { name: "menu.dlq".to_owned(), ..topic("-1") };
+        assert_eq!(inbox_retention(&[topic("604800000"), dead_letters]), "864000s");
     }
 }

@@ -3,13 +3,12 @@
 use std::{str::FromStr, time::Duration};
 
 use axum::http::{HeaderValue, Method, Request, StatusCode, Uri, header, uri};
+use breaker::Breaker;
+pub use breaker::{Limits, Settings as BreakerSettings};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
-use hyper_util::{
-    client::legacy::{Client as Http, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::{Instant, timeout_at};
 
 use crate::trace;
 
@@ -34,7 +33,8 @@ impl FromStr for BaseUrl {
 /// Why a call gave no answer that can be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// No connection could be made, so no byte was sent: the other service knows nothing of the call.
+    /// There was no connection or the breaker refused, so no byte was sent on any attempt: the other service knows
+    /// nothing of the call.
     #[error("not sent: {0}")]
     NotSent(String),
     /// It may have been done or not: no answer came, or none in time.
@@ -50,11 +50,10 @@ pub enum CallError {
     },
 }
 
-/// A client of one service. Connections are kept for the next call.
+/// A client of one service, behind a circuit breaker. Connections are kept for the next call.
 #[derive(Debug, Clone)]
 pub struct Client {
-    http: Http<HttpConnector, Full<Bytes>>,
-    base: BaseUrl,
+    breaker: Breaker,
     timeout: Duration,
 }
 
@@ -62,18 +61,10 @@ pub struct Client {
 const MAX_ANSWER: usize = 1024 * 1024;
 
 impl Client {
-    /// A client of the service at `base`. A connection must be made within `connect_timeout`, and the whole answer be
-    /// there within `timeout`.
-    pub fn new(base: BaseUrl, connect_timeout: Duration, timeout: Duration) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(connect_timeout));
-        connector.set_nodelay(true);
-        let http = Http::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_secs(30))
-            .pool_max_idle_per_host(16)
-            .build(connector);
-        Self { http, base, timeout }
+    /// A client of the service at `base`, which is called `name` in logs and metrics. The response's limit is that of
+    /// the whole answer.
+    pub fn new(name: &'static str, base: BaseUrl, breaker: BreakerSettings, limits: Limits) -> Self {
+        Self { breaker: Breaker::new(name, base.0, breaker, limits), timeout: limits.response }
     }
 
     /// `POST path` with a JSON body, for a JSON answer.
@@ -94,10 +85,8 @@ impl Client {
     }
 
     async fn call<A: DeserializeOwned>(&self, method: Method, path: &str, body: Vec<u8>) -> Result<A, CallError> {
-        let request = self.request(method, path, body).map_err(|error| CallError::NotSent(error.to_string()))?;
-        let answer = tokio::time::timeout(self.timeout, self.send(request)).await;
-        let (status, body) =
-            answer.map_err(|_| CallError::Unknown(format!("no answer within {:?}", self.timeout)))??;
+        let request = request(method, path, body).map_err(|error| CallError::NotSent(error.to_string()))?;
+        let (status, body) = self.send(request).await?;
         if !status.is_success() {
             let body = String::from_utf8_lossy(&body).chars().take(1000).collect();
             return Err(CallError::Status { status, body });
@@ -106,29 +95,27 @@ impl Client {
             .map_err(|error| CallError::Unknown(format!("the answer is not readable: {error}")))
     }
 
-    fn request(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Request<Full<Bytes>>, axum::http::Error> {
-        let uri =
-            Uri::builder().scheme(uri::Scheme::HTTP).authority(self.base.0.clone()).path_and_query(path).build()?;
-        let mut request = Request::builder().method(method).uri(uri).body(Full::new(Bytes::from(body)))?;
-        let headers = request.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        headers
-            .extend(trace::traceparent_header().map(|value| (header::HeaderName::from_static("traceparent"), value)));
-        Ok(request)
-    }
-
     async fn send(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), CallError> {
-        let answer = self.http.request(request).await.map_err(|error| {
-            let not_connected = error.is_connect();
-            let text = format!("{:#}", anyhow::Error::new(error));
-            if not_connected { CallError::NotSent(text) } else { CallError::Unknown(text) }
+        let deadline = Instant::now() + self.timeout;
+        let answer = self.breaker.send(request, deadline).await.map_err(|error| {
+            let (unsent, text) = (error.nothing_was_sent(), error.to_string());
+            if unsent { CallError::NotSent(text) } else { CallError::Unknown(text) }
         })?;
         let (head, body) = answer.into_parts();
-        let body = Limited::new(body, MAX_ANSWER).collect().await;
+        let body = timeout_at(deadline, Limited::new(body, MAX_ANSWER).collect()).await;
+        let body = body.map_err(|_| CallError::Unknown(format!("no whole answer within {:?}", self.timeout)))?;
         let body = body.map_err(|error| CallError::Unknown(format!("the answer broke off: {error}")))?;
         Ok((head.status, body.to_bytes()))
     }
+}
+
+fn request(method: Method, path: &str, body: Vec<u8>) -> Result<Request<Full<Bytes>>, axum::http::Error> {
+    let mut request = Request::builder().method(method).uri(path).body(Full::new(Bytes::from(body)))?;
+    let headers = request.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    headers.extend(trace::traceparent_header().map(|value| (header::HeaderName::from_static("traceparent"), value)));
+    Ok(request)
 }
 
 #[cfg(test)]
@@ -140,13 +127,13 @@ mod tests {
 
     use super::*;
 
-    const SHORT: Duration = Duration::from_millis(200);
+    const LIMITS: Limits = Limits { connect: Duration::from_millis(200), response: Duration::from_millis(200) };
 
     async fn client(routes: Router) -> Client {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
         tokio::spawn(axum::serve(listener, routes).into_future());
-        Client::new(base, SHORT, SHORT)
+        Client::new("test", base, BreakerSettings { consecutive_5xx_errors: 2, ..BreakerSettings::DEFAULT }, LIMITS)
     }
 
     #[test]
@@ -177,8 +164,20 @@ mod tests {
     async fn without_a_listener_nothing_is_sent() {
         // Bound and dropped: nothing listens there.
         let address = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let client = Client::new(format!("http://{address}").parse().unwrap(), SHORT, SHORT);
+        let base = format!("http://{address}").parse().unwrap();
+        let client = Client::new("test", base, BreakerSettings::DEFAULT, LIMITS);
         let error = client.post::<Value>("/echo", &json!({})).await.unwrap_err();
         assert!(matches!(error, CallError::NotSent(_)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn what_the_breaker_refuses_is_not_sent() {
+        let client = client(Router::new().route("/error", post(|| async { StatusCode::SERVICE_UNAVAILABLE }))).await;
+        for _ in 0..2 {
+            let error = client.post::<Value>("/error", &json!({})).await.unwrap_err();
+            assert!(matches!(error, CallError::Status { .. }), "{error}");
+        }
+        let error = client.post::<Value>("/error", &json!({})).await.unwrap_err();
+        assert!(matches!(&error, CallError::NotSent(reason) if reason.contains("ejected")), "{error}");
     }
 }

@@ -51,6 +51,11 @@ pub struct LogSettings {
 }
 
 impl LogSettings {
+    /// Warnings and errors alone, to standard output alone.
+    pub(crate) fn quiet() -> Self {
+        Self { log_level: "warn".to_owned(), log_dir: None, log_max_files: 1, log_max_total_size: 1, pod_name: None }
+    }
+
     /// The pod's name, else the host's name, else the process id.
     pub fn pod_name(&self) -> String {
         let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned());
@@ -72,6 +77,31 @@ pub struct KafkaSettings {
     /// The consumer group, shared by the service's replicas. A service that reads no topic leaves it unset.
     #[arg(long, env = "CONSUMER_GROUP", value_name = "CONSUMER_GROUP")]
     pub consumer_group: Option<String>,
+    /// How long it is remembered which events were applied, for example "10days", or "forever": longer than the topics
+    /// keep them.
+    #[arg(long, env = "INBOX_RETENTION", value_name = "INBOX_RETENTION", default_value = "10days")]
+    pub inbox_retention: Retention,
+}
+
+/// How long something is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retention {
+    /// So long.
+    For(Duration),
+    /// For ever.
+    Forever,
+}
+
+impl FromStr for Retention {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "forever" {
+            return Ok(Self::Forever);
+        }
+        let duration = humantime::parse_duration(text);
+        duration.map(Self::For).map_err(|error| format!("expected \"10days\" or \"forever\": {error}"))
+    }
 }
 
 /// The PostgreSQL database, and this service's schema in it. A service without one leaves both unset.

@@ -1,5 +1,7 @@
 //! How this process speaks to Kafka: small buffers, for five services share a small machine.
 
+use std::time::Duration;
+
 use rdkafka::{
     ClientConfig, ClientContext,
     config::RDKafkaLogLevel,
@@ -35,11 +37,16 @@ impl ClientContext for LogContext {
 pub(crate) type Producer = FutureProducer<LogContext>;
 
 pub(crate) fn producer(settings: &KafkaSettings) -> KafkaResult<Producer> {
+    // No message is given up: the outbox has it anyway, and giving up one would let a later one overtake it.
+    producer_giving_up_after(settings, Duration::ZERO)
+}
+
+/// A producer that gives a message up after `limit`; zero: never.
+pub(crate) fn producer_giving_up_after(settings: &KafkaSettings, limit: Duration) -> KafkaResult<Producer> {
     common(settings)
         .set("enable.idempotence", "true")
         .set("acks", "all")
-        // No message is given up: the outbox has it anyway, and giving up one would let a later one overtake it.
-        .set("message.timeout.ms", "0")
+        .set("message.timeout.ms", limit.as_millis().to_string())
         .set("linger.ms", "1")
         .set("queue.buffering.max.messages", "10000")
         // A limit and no allocation. It has to hold a whole batch of the outbox: 16 shards of 200 rows of up to 5 KiB.

@@ -13,7 +13,8 @@ use tracing::{info, warn};
 
 use crate::{
     admin::{self, Health, Metrics},
-    config::ServeSettings,
+    config::{Retention, ServeSettings},
+    consumer,
     db::Database,
     http, outbox,
     platform::Platform,
@@ -56,6 +57,13 @@ pub(crate) async fn serve(
             parts.start_tasks(&work);
             if let Some(database) = parts.database.clone().filter(|_| parts.relays) {
                 outbox::relay::start(&relay, database, &settings.kafka, platform.holder());
+            }
+            if let Some(database) = parts.database.clone().filter(|_| parts.keeps_inbox) {
+                let retention = match settings.kafka.inbox_retention {
+                    Retention::For(duration) => Some(duration),
+                    Retention::Forever => None,
+                };
+                consumer::keep_inbox_days(&work, database, retention);
             }
             health.started();
             info!("ready");

@@ -14,6 +14,7 @@ use crate::{
     config::ServeSettings,
     consumer::{self, Handler},
     db::Database,
+    publisher::Publisher,
     tasks::Tasks,
 };
 
@@ -33,6 +34,7 @@ pub(crate) struct Parts {
     pub(crate) routes: Router,
     pub(crate) database: Option<Database>,
     pub(crate) relays: bool,
+    pub(crate) keeps_inbox: bool,
     tasks: Vec<(&'static str, Task)>,
 }
 
@@ -87,6 +89,14 @@ impl Platform {
         self.parts.relays = true;
     }
 
+    /// Publishes events straight to Kafka: for a service without a database.
+    ///
+    /// # Errors
+    /// When the settings of Kafka don't make sense.
+    pub fn publisher(&self) -> anyhow::Result<Publisher> {
+        Publisher::new(&self.settings.kafka).context("cannot make a Kafka producer")
+    }
+
     /// Serves `routes` on the public port, with the chassis' limits, errors, traces and metrics around them.
     pub fn serve(&mut self, routes: Router) {
         self.parts.routes = std::mem::take(&mut self.parts.routes).merge(routes);
@@ -98,6 +108,7 @@ impl Platform {
     /// As [`Self::database`], and when no consumer group is set.
     pub fn consume<H: Handler>(&mut self, topics: &[Topic], handler: H) -> anyhow::Result<()> {
         let database = self.database()?;
+        self.parts.keeps_inbox |= handler.needs_inbox();
         let consumer = Arc::new(consumer::Consumer::new(&self.settings.kafka, topics, handler, database)?);
         self.spawn("consumer", move |stop| {
             let consumer = Arc::clone(&consumer);

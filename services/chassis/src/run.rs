@@ -1,15 +1,16 @@
-//! The one entry of a service's binary: `serve` (also without an argument) and `migrate`.
+//! The one entry of a service's binary: `serve` (also without an argument), `migrate` and `openapi`.
 
-use std::{ffi::OsString, process::ExitCode, sync::Arc};
+use std::{ffi::OsString, future::Future, process::ExitCode, sync::Arc};
 
 use anyhow::Context;
 use clap::{Args, FromArgMatches, Subcommand};
+use serde_json::Value;
 use sqlx::migrate::Migrator;
 use tracing::{error, info};
 
 use crate::{
-    config::{DatabaseSettings, LogSettings, ServeSettings},
-    db, lifecycle,
+    config::{DatabaseSettings, KafkaSettings, LogSettings, ServeSettings},
+    db, dead_letters, http, lifecycle,
     platform::Platform,
     telemetry::Telemetry,
 };
@@ -22,9 +23,15 @@ pub trait Service {
     /// Its own settings, from the environment; [`NoSettings`] when it has none.
     type Settings: Args;
 
+    /// Its own commands beside those that every service has; [`NoTools`] when it has none.
+    type Tool: Tool;
+
     /// Its migrations (`sqlx::migrate!()`), numbered from 1000 and run after the chassis' own; `None` for a service
     /// without a database.
     fn migrations() -> Option<&'static Migrator>;
+
+    /// What it answers to: an OpenAPI document, most often made by [`http::openapi::document`].
+    fn openapi() -> Value;
 
     /// Puts the service's parts on the platform. It runs inside the runtime, but no I/O happens here: connections are
     /// made when first used.
@@ -38,8 +45,27 @@ pub trait Service {
 #[derive(Debug, Clone, Args)]
 pub struct NoSettings {}
 
+/// Commands of one service, each of which does its work and ends.
+pub trait Tool: Subcommand {
+    /// Does the work.
+    ///
+    /// # Errors
+    /// What kept it from doing so; the process then ends with that message.
+    fn run(self) -> impl Future<Output = anyhow::Result<()>>;
+}
+
+/// For a service without commands of its own.
+#[derive(Debug, Clone, Subcommand)]
+pub enum NoTools {}
+
+impl Tool for NoTools {
+    async fn run(self) -> anyhow::Result<()> {
+        match self {}
+    }
+}
+
 #[derive(Debug, Subcommand)]
-enum Command<S: Args> {
+enum Command<S: Args, T: Subcommand> {
     /// Serve until SIGTERM.
     Serve {
         #[command(flatten)]
@@ -54,6 +80,17 @@ enum Command<S: Args> {
         #[command(flatten)]
         database: DatabaseSettings,
     },
+    /// List the messages that this service could not read, or send them to it again.
+    DeadLetters {
+        #[command(flatten)]
+        kafka: KafkaSettings,
+        #[command(subcommand)]
+        action: dead_letters::Action,
+    },
+    #[command(flatten)]
+    Own(T),
+    /// Print the OpenAPI document of what it answers to, and end.
+    Openapi,
 }
 
 /// Runs the service `S`: reads arguments and environment, serves or migrates, and says how it went.
@@ -61,17 +98,22 @@ pub fn run<S: Service>() -> ExitCode {
     // The allocator asks for huge pages, which makes a process that uses 4 MB resident with 15. Where the kernel does
     // not know the call, that is all that happens.
     let _ = nix::sys::prctl::set_thp_disable(true);
+    #[cfg(feature = "fail-points")]
+    let _armed = crate::crash::arm();
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
     if arguments.len() <= 1 {
         arguments = vec![S::NAME.into(), "serve".into()];
     }
-    let command = Command::<S::Settings>::augment_subcommands(clap::Command::new(S::NAME).subcommand_required(true))
-        .try_get_matches_from(arguments)
-        .and_then(|matches| Command::<S::Settings>::from_arg_matches(&matches))
-        .unwrap_or_else(|error| error.exit());
+    let command =
+        Command::<S::Settings, S::Tool>::augment_subcommands(clap::Command::new(S::NAME).subcommand_required(true))
+            .try_get_matches_from(arguments)
+            .and_then(|matches| Command::<S::Settings, S::Tool>::from_arg_matches(&matches))
+            .unwrap_or_else(|error| error.exit());
     let logs = match &command {
         Command::Serve { common, .. } => common.logs.clone(),
         Command::Migrate { logs, .. } => LogSettings { log_dir: None, ..logs.clone() },
+        // What they print is for a person, or for a pipe.
+        Command::DeadLetters { .. } | Command::Own(_) | Command::Openapi => LogSettings::quiet(),
     };
     let telemetry = match Telemetry::start(S::NAME, &logs) {
         Ok(telemetry) => Arc::new(telemetry),
@@ -95,7 +137,7 @@ pub fn run<S: Service>() -> ExitCode {
     code
 }
 
-fn execute<S: Service>(command: Command<S::Settings>, telemetry: Arc<Telemetry>) -> anyhow::Result<()> {
+fn execute<S: Service>(command: Command<S::Settings, S::Tool>, telemetry: Arc<Telemetry>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name(S::NAME)
@@ -108,12 +150,21 @@ fn execute<S: Service>(command: Command<S::Settings>, telemetry: Arc<Telemetry>)
             Command::Serve { common, own } => {
                 let version = env!("CARGO_PKG_VERSION");
                 info!(service = S::NAME, version, "starting");
-                let build = |platform: &mut Platform| S::build(platform, own);
+                let build = |platform: &mut Platform| {
+                    platform.serve(http::openapi::route(&S::openapi()));
+                    S::build(platform, own)
+                };
                 lifecycle::serve(S::NAME, *common, S::migrations(), telemetry, build).await
             }
             Command::Migrate { database, .. } => {
                 let own = S::migrations().context("this service has no database to migrate")?;
                 db::migrate(S::NAME, &database, own).await
+            }
+            Command::DeadLetters { kafka, action } => dead_letters::run(kafka, action).await,
+            Command::Own(tool) => tool.run().await,
+            Command::Openapi => {
+                println!("{:#}", S::openapi());
+                Ok(())
             }
         }
     });

@@ -1,13 +1,14 @@
 //! The synchronous request from order to cook that cancels both or neither: `POST /cancellations`.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{CookSnapshot, Identifier, Quantity, state::wire_names};
 
 /// The body of `POST /cancellations`. It carries what a cook's row needs, because a cancellation that overtakes its
 /// `Ordered` becomes that row itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "the names say it")]
 pub struct CancelCook {
@@ -21,8 +22,9 @@ pub struct CancelCook {
 }
 
 /// What the kitchen decided. Repeating the request gives the same decision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum CancelOutcome {
     /// The cook is cancelled, now or earlier.
     Cancelled,
@@ -33,7 +35,7 @@ pub enum CancelOutcome {
 wire_names!(CancelOutcome { Cancelled => "CANCELLED", Refused => "REFUSED" });
 
 /// The answer to `POST /cancellations`, always with status 200: the decision and the cook as it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "the names say it")]
 pub struct CancelDecision {

@@ -1,7 +1,7 @@
 //! CloudEvents 1.0 in Kafka's binary content mode: the attributes are headers, the event is the message's value.
 //! <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md>
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
 use uuid::Uuid;
 
 use crate::{Event, Identifier, bounds};
@@ -27,7 +27,7 @@ pub struct CloudEvent {
     pub id: Uuid,
     /// Who says it, for instance `/foodplatform/order`.
     pub source: String,
-    /// When it happened.
+    /// When it happened, to the microsecond.
     pub time: DateTime<Utc>,
     /// The trace that it belongs to, as W3C Trace Context writes it.
     pub traceparent: Option<String>,
@@ -110,7 +110,8 @@ impl CloudEvent {
             time: text(header::TIME)?
                 .parse()
                 .map_err(|error| format!("{error}"))
-                .and_then(|time| Ok(bounds::known_years(time)?))
+                // A finer time would be another one when it is written again.
+                .and_then(|time: DateTime<Utc>| Ok(bounds::known_years(time)?.trunc_subsecs(6)))
                 .map_err(|problem| DecodeError::Header { name: header::TIME, problem })?,
             // A trace is a convenience: an unreadable one is no reason to refuse the event.
             // One that a database's text cannot hold would be refused there again and again.
@@ -160,6 +161,15 @@ mod tests {
         let payload = event.event.payload().unwrap();
         let spoiled = CloudEvent { traceparent: Some("00-a\0-b-01".to_owned()), ..event.clone() };
         assert_eq!(read(&spoiled.headers(), &payload).unwrap(), Some(CloudEvent { traceparent: None, ..event }));
+    }
+
+    #[test]
+    fn a_time_is_read_to_the_microsecond() {
+        let event = sample();
+        let payload = event.event.payload().unwrap();
+        let mut headers = event.headers();
+        headers[4] = (header::TIME, "2026-01-02T04:04:05.678901234+01:00".to_owned());
+        assert_eq!(read(&headers, &payload).unwrap(), Some(event));
     }
 
     #[test]

@@ -2,7 +2,11 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, Visitor},
+};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// Why a value was refused: a sentence for the person who sent it.
@@ -11,8 +15,9 @@ use uuid::Uuid;
 pub struct InvalidValue(String);
 
 /// An id: 1 to 64 characters of `[A-Za-z0-9._-]`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._-]{1,64}$")]
 pub struct Identifier(String);
 
 impl Identifier {
@@ -68,8 +73,9 @@ impl fmt::Display for Identifier {
 }
 
 /// How many portions: 1 to 1000.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "i64", into = "i64")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, ToSchema)]
+#[serde(into = "i64")]
+#[schema(minimum = 1, maximum = 1000, examples(2))]
 pub struct Quantity(i32);
 
 impl Quantity {
@@ -93,6 +99,37 @@ impl TryFrom<i64> for Quantity {
     }
 }
 
+/// JSON has one kind of numbers: `2.0` is as whole as `2`, and there are clients that write it so.
+impl<'de> Deserialize<'de> for Quantity {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Whole;
+
+        impl Visitor<'_> for Whole {
+            type Value = Quantity;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a whole number from 1 to {}", Quantity::MAX)
+            }
+
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Quantity, E> {
+                Quantity::try_from(value).map_err(E::custom)
+            }
+
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Quantity, E> {
+                self.visit_i64(i64::try_from(value).unwrap_or(i64::MAX))
+            }
+
+            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Quantity, E> {
+                // Anything else becomes 0, which is refused.
+                let whole = value.fract() == 0.0 && value.abs() <= f64::from(i32::MAX);
+                self.visit_i64(if whole { value as i64 } else { 0 })
+            }
+        }
+
+        deserializer.deserialize_any(Whole)
+    }
+}
+
 impl From<Quantity> for i64 {
     fn from(value: Quantity) -> Self {
         value.0.into()
@@ -100,8 +137,9 @@ impl From<Quantity> for i64 {
 }
 
 /// Text that people write (an address, a note, a name): at most 500 characters, none of them a control character.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(max_length = 500, pattern = "^[^\\u0000-\\u001F\\u007F-\\u009F]*$", examples("Third floor, on the left"))]
 pub struct FreeText(String);
 
 impl FreeText {
@@ -158,6 +196,8 @@ pub fn order_id_without_key() -> Identifier {
 
 #[cfg(test)]
 mod tests {
+    use utoipa::PartialSchema;
+
     use super::*;
 
     #[test]
@@ -172,8 +212,10 @@ mod tests {
 
     #[test]
     fn a_quantity_is_1_to_1000() {
-        assert_eq!(serde_json::from_str::<Quantity>("1000").unwrap().get(), 1000);
-        for bad in ["0", "-1", "1001", "4294967297", "1.5", "\"1\""] {
+        for (good, number) in [("1000", 1000), ("2.0", 2), ("1e2", 100)] {
+            assert_eq!(serde_json::from_str::<Quantity>(good).unwrap().get(), number, "{good}");
+        }
+        for bad in ["0", "-1", "1001", "4294967297", "1.5", "0.0", "-1.0", "1e300", "18446744073709551615", "\"1\""] {
             assert!(serde_json::from_str::<Quantity>(bad).is_err(), "{bad}");
         }
     }
@@ -183,6 +225,14 @@ mod tests {
         assert!(FreeText::try_from("é".repeat(500)).is_ok());
         assert!(FreeText::try_from("é".repeat(501)).is_err());
         assert!(FreeText::try_from("a\0b".to_owned()).is_err());
+    }
+
+    #[test]
+    fn the_schemas_say_the_same_bounds() {
+        let identifier = serde_json::to_value(Identifier::schema()).unwrap();
+        assert_eq!(identifier["maxLength"], Identifier::MAX_LENGTH);
+        assert_eq!(serde_json::to_value(Quantity::schema()).unwrap()["maximum"], Quantity::MAX);
+        assert_eq!(serde_json::to_value(FreeText::schema()).unwrap()["maxLength"], FreeText::MAX_CHARACTERS);
     }
 
     #[test]

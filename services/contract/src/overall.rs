@@ -1,12 +1,14 @@
 //! The one status that a customer sees, from the newest part of each owner.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{CookStatus, DeliveryStatus, OrderStatus, state::wire_names};
 
 /// Where an order stands as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(rename_all = "SCREAMING_SNAKE_CASE")]
 #[allow(missing_docs, reason = "the rest are OrderStatus's")]
 pub enum OverallStatus {
     /// Taken by the gateway; the order service has not seen it yet.

@@ -2,11 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{FreeText, Identifier, Quantity, bounds};
 
 /// The body of `POST /orders`. A value of this type is valid: every rule lies in its fields' types.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "the names say it")]
 pub struct PlaceOrder {
@@ -21,7 +22,7 @@ pub struct PlaceOrder {
 }
 
 /// An order that the gateway took while the order service was away.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderRequest {
     /// The id that the order will have.
@@ -35,7 +36,7 @@ pub struct OrderRequest {
 }
 
 /// A cancellation that the gateway took while the order service was away.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CancelRequest {
     /// The order to cancel.

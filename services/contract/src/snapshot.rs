@@ -3,6 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     Cancellation, CookReason, CookStatus, DeliveryStatus, FreeText, Identifier, OrderReason, OrderStatus, Quantity,
@@ -10,7 +11,7 @@ use crate::{
 };
 
 /// An order as its owner, the order service, has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "the names say it; the states are documented on their types")]
 pub struct OrderSnapshot {
@@ -27,6 +28,7 @@ pub struct OrderSnapshot {
     pub cancellation: Cancellation,
     /// Why, when `status` is `CANCELLED`.
     #[serde(default)]
+    #[schema(required = true)]
     pub reason: Option<OrderReason>,
     #[serde(deserialize_with = "bounds::time")]
     pub created_at: DateTime<Utc>,
@@ -35,11 +37,12 @@ pub struct OrderSnapshot {
     /// Grows by one with every change that the order service tells of; starts at 1. Progress, which kitchen and courier
     /// tell of, changes `status` and `updated_at` alone.
     #[serde(deserialize_with = "bounds::version")]
+    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_i64)]
     pub version: i64,
 }
 
 /// A cook as its owner, the cook service, has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "the names say it; the states are documented on their types")]
 pub struct CookSnapshot {
@@ -52,6 +55,7 @@ pub struct CookSnapshot {
     pub status: CookStatus,
     /// Why, when `status` is `CANCELLED`.
     #[serde(default)]
+    #[schema(required = true)]
     pub reason: Option<CookReason>,
     #[serde(deserialize_with = "bounds::time")]
     pub created_at: DateTime<Utc>,
@@ -59,6 +63,7 @@ pub struct CookSnapshot {
     pub updated_at: DateTime<Utc>,
     /// Grows by one at least with every change of the row; starts at 1.
     #[serde(deserialize_with = "bounds::version")]
+    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_i64)]
     pub version: i64,
 }
 
@@ -74,7 +79,7 @@ pub struct StockCheck {
 }
 
 /// A delivery as its owner, the delivery service, has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "the names say it; the states are documented on their types")]
 pub struct DeliverySnapshot {
@@ -89,5 +94,6 @@ pub struct DeliverySnapshot {
     pub updated_at: DateTime<Utc>,
     /// Grows by one at least with every change of the row; starts at 1.
     #[serde(deserialize_with = "bounds::version")]
+    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_i64)]
     pub version: i64,
 }

@@ -1,6 +1,7 @@
 //! The states of orders, cooks and deliveries, as they are written in JSON and in the databases.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Implements `as_str`, `Display` and `FromStr` for a fieldless enum by its wire names.
 macro_rules! wire_names {
@@ -50,8 +51,9 @@ macro_rules! wire_names {
 pub(crate) use wire_names;
 
 /// Where an order stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum OrderStatus {
     /// Taken; the kitchen has not answered yet.
     Placed,
@@ -77,8 +79,9 @@ wire_names!(OrderStatus {
 });
 
 /// Why an order was cancelled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum OrderReason {
     /// The customer asked for it, and the kitchen agreed.
     Customer,
@@ -101,8 +104,9 @@ wire_names!(OrderReason {
 pub type CookReason = OrderReason;
 
 /// Where a customer's wish to cancel stands, beside the order's status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Cancellation {
     /// None asked, or the last attempt never reached the kitchen.
     None,
@@ -117,8 +121,9 @@ pub enum Cancellation {
 wire_names!(Cancellation { None => "NONE", Pending => "PENDING", Refused => "REFUSED", Done => "DONE" });
 
 /// Where a cook (one order's cooking) stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum CookStatus {
     /// Stock is reserved and cooking goes on.
     Started,
@@ -131,8 +136,9 @@ pub enum CookStatus {
 wire_names!(CookStatus { Started => "STARTED", Completed => "COMPLETED", Cancelled => "CANCELLED" });
 
 /// Where a delivery stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum DeliveryStatus {
     /// A courier is on the way to the kitchen.
     Started,
@@ -150,3 +156,23 @@ wire_names!(DeliveryStatus {
     Delivered => "DELIVERED",
     Failed => "FAILED",
 });
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use utoipa::PartialSchema;
+
+    use super::*;
+    use crate::{CancelOutcome, OverallStatus};
+
+    #[test]
+    fn a_schema_lists_the_names_on_the_wire() {
+        macro_rules! check {
+            ($($type:ident),+) => {$(
+                let schema = serde_json::to_value($type::schema()).unwrap();
+                assert_eq!(schema["enum"], json!($type::ALL), stringify!($type));
+            )+};
+        }
+        check!(OrderStatus, OrderReason, Cancellation, CookStatus, DeliveryStatus, OverallStatus, CancelOutcome);
+    }
+}

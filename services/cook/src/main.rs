@@ -9,7 +9,7 @@ mod timer;
 
 use std::process::ExitCode;
 
-use chassis::{Platform, Service, config::Timing};
+use chassis::{NoTools, Platform, Service, config::Timing};
 use contract::Topic;
 use kitchen::Kitchen;
 use sqlx::migrate::Migrator;
@@ -32,14 +32,20 @@ struct Settings {
 impl Service for Cook {
     const NAME: &'static str = "cook";
     type Settings = Settings;
+    type Tool = NoTools;
 
     fn migrations() -> Option<&'static Migrator> {
         Some(&MIGRATIONS)
     }
 
+    fn openapi() -> serde_json::Value {
+        let description = "The kitchen: menu items, their stock, and the cooking of orders.";
+        chassis::http::openapi::document(Self::NAME, description, http::api().into_openapi())
+    }
+
     fn build(platform: &mut Platform, settings: Settings) -> anyhow::Result<()> {
         let kitchen = Kitchen::new(platform.database()?, platform.source(), settings.cooking_time);
-        platform.serve(http::routes(kitchen.clone()));
+        platform.serve(http::api().with_state(kitchen.clone()).into());
         platform.relay_outbox();
         platform.consume(&[Topic::Menu], consumer::Orders(kitchen.clone()))?;
         platform.spawn("timer", move |stop| {

@@ -9,7 +9,7 @@ mod timer;
 
 use std::process::ExitCode;
 
-use chassis::{Platform, Service, config::Timing};
+use chassis::{NoTools, Platform, Service, config::Timing};
 use contract::Topic;
 use courier::Courier;
 use sqlx::migrate::Migrator;
@@ -32,14 +32,20 @@ struct Settings {
 impl Service for Delivery {
     const NAME: &'static str = "delivery";
     type Settings = Settings;
+    type Tool = NoTools;
 
     fn migrations() -> Option<&'static Migrator> {
         Some(&MIGRATIONS)
     }
 
+    fn openapi() -> serde_json::Value {
+        let description = "Brings to customers what the kitchen has cooked.";
+        chassis::http::openapi::document(Self::NAME, description, http::api().into_openapi())
+    }
+
     fn build(platform: &mut Platform, settings: Settings) -> anyhow::Result<()> {
         let courier = Courier::new(platform.database()?, platform.source(), settings.delivery_time);
-        platform.serve(http::routes(courier.clone()));
+        platform.serve(http::api().with_state(courier.clone()).into());
         platform.relay_outbox();
         platform.consume(&[Topic::Cook], consumer::ReadyCooks(courier.clone()))?;
         platform.spawn("timer", move |stop| {

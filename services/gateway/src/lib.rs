@@ -1,7 +1,8 @@
 //! The gateway: the one way in. It forwards to the services, and makes placing an order safe to repeat.
 
-mod connector;
+mod deferring;
 mod headers;
+mod openapi;
 mod placing;
 mod routes;
 mod streams;
@@ -10,15 +11,16 @@ mod upstream;
 use std::time::Duration;
 
 use anyhow::Context;
-use chassis::{Platform, Service};
+use chassis::{NoTools, Platform, Service};
 use clap::Args;
 use http::Uri;
 use sqlx::migrate::Migrator;
 
 pub use crate::{
+    deferring::Deferring,
     placing::ORDER_ID,
     routes::{Upstreams, routes},
-    upstream::{ForwardError, IDEMPOTENCY_KEY, Limits, Outgoing, Upstream},
+    upstream::{BreakerSettings, ForwardError, IDEMPOTENCY_KEY, Limits, Outgoing, Upstream},
 };
 
 /// The gateway as a service.
@@ -40,7 +42,7 @@ pub struct Settings {
     /// The mypage service.
     #[arg(long, env = "MYPAGE_URL", value_name = "MYPAGE_URL")]
     pub mypage_url: Uri,
-    /// How long making a connection may take, over all endpoints of a service.
+    /// How long making a connection to an endpoint may take, before another one is tried.
     #[arg(long, env = "CONNECT_TIMEOUT", value_name = "CONNECT_TIMEOUT", default_value = "2s",
           value_parser = humantime::parse_duration)]
     pub connect_timeout: Duration,
@@ -48,35 +50,64 @@ pub struct Settings {
     #[arg(long, env = "UPSTREAM_TIMEOUT", value_name = "UPSTREAM_TIMEOUT", default_value = "8s",
           value_parser = humantime::parse_duration)]
     pub upstream_timeout: Duration,
-    /// How long one connection is used: an added pod has its share of the load after that.
-    #[arg(long, env = "CONNECTION_LIFETIME", value_name = "CONNECTION_LIFETIME", default_value = "30s",
-          value_parser = humantime::parse_duration)]
-    pub connection_lifetime: Duration,
+    /// The breaker between this and the order service.
+    #[command(flatten)]
+    pub order_breaker: OrderBreaker,
+    /// That of the cook service.
+    #[command(flatten)]
+    pub cook_breaker: CookBreaker,
+    /// That of the delivery service.
+    #[command(flatten)]
+    pub delivery_breaker: DeliveryBreaker,
+    /// That of the mypage service.
+    #[command(flatten)]
+    pub mypage_breaker: MypageBreaker,
+}
+
+breaker::arguments! {
+    /// The circuit breaker between the gateway and the order service.
+    pub struct OrderBreaker: "order", "ORDER"
+}
+breaker::arguments! {
+    /// The circuit breaker between the gateway and the cook service.
+    pub struct CookBreaker: "cook", "COOK"
+}
+breaker::arguments! {
+    /// The circuit breaker between the gateway and the delivery service.
+    pub struct DeliveryBreaker: "delivery", "DELIVERY"
+}
+breaker::arguments! {
+    /// The circuit breaker between the gateway and the mypage service.
+    pub struct MypageBreaker: "mypage", "MYPAGE"
 }
 
 impl Service for Gateway {
     const NAME: &'static str = "gateway";
 
     type Settings = Settings;
+    type Tool = NoTools;
 
     fn migrations() -> Option<&'static Migrator> {
         None
     }
 
+    fn openapi() -> serde_json::Value {
+        openapi::document()
+    }
+
     fn build(platform: &mut Platform, settings: Settings) -> anyhow::Result<()> {
-        let limits = Limits {
-            connect: settings.connect_timeout,
-            response: settings.upstream_timeout,
-            connection_lifetime: settings.connection_lifetime,
-        };
-        let upstream = |name, url: &Uri| Upstream::new(url, limits).context(name);
+        let Settings { order_url, cook_url, delivery_url, mypage_url, .. } = &settings;
+        let limits = Limits { connect: settings.connect_timeout, response: settings.upstream_timeout };
         let upstreams = Upstreams {
-            order: upstream("ORDER_URL", &settings.order_url)?,
-            cook: upstream("COOK_URL", &settings.cook_url)?,
-            delivery: upstream("DELIVERY_URL", &settings.delivery_url)?,
-            mypage: upstream("MYPAGE_URL", &settings.mypage_url)?,
+            order: Upstream::new("order", order_url, settings.order_breaker.into(), limits).context("ORDER_URL")?,
+            cook: Upstream::new("cook", cook_url, settings.cook_breaker.into(), limits).context("COOK_URL")?,
+            delivery: Upstream::new("delivery", delivery_url, settings.delivery_breaker.into(), limits)
+                .context("DELIVERY_URL")?,
+            mypage: Upstream::new("mypage", mypage_url, settings.mypage_breaker.into(), limits)
+                .context("MYPAGE_URL")?,
         };
-        platform.serve(routes(upstreams, platform.stopping()));
+        let deferring = Deferring::new(platform.publisher()?, platform.source());
+        platform.serve(routes(upstreams, deferring, platform.stopping()));
         Ok(())
     }
 }

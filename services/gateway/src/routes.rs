@@ -8,7 +8,7 @@ use axum::{
     body::Body,
     extract::{ConnectInfo, Request, State},
     response::{IntoResponse, Response},
-    routing::{MethodRouter, any, post},
+    routing::{MethodRouter, any, delete, post},
 };
 use chassis::http::{MAX_BODY, Problem};
 use http::{HeaderName, HeaderValue, header};
@@ -18,7 +18,10 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use crate::{
-    headers, placing, streams,
+    deferring::Deferring,
+    headers,
+    placing::{self, Orders},
+    streams,
     upstream::{ForwardError, Outgoing, Upstream},
 };
 
@@ -34,6 +37,20 @@ pub struct Upstreams {
     pub mypage: Upstream,
 }
 
+/// No service has answered.
+pub(crate) struct NoAnswer {
+    /// What the caller is told.
+    pub(crate) problem: Problem,
+    /// Whether the service is away, and knows nothing of the request. One whose queue is full has only too much to do.
+    pub(crate) is_away: bool,
+}
+
+impl From<Problem> for NoAnswer {
+    fn from(problem: Problem) -> Self {
+        Self { problem, is_away: false }
+    }
+}
+
 /// A service behind the gateway, and what every way to it needs.
 #[derive(Clone)]
 pub(crate) struct Way {
@@ -42,17 +59,24 @@ pub(crate) struct Way {
     stopping: CancellationToken,
 }
 
-/// The gateway's routes. `stopping` ends event streams, which would otherwise never end.
-pub fn routes(upstreams: Upstreams, stopping: CancellationToken) -> Router {
+/// The gateway's routes. What order can't take now is `deferring`'s. `stopping` ends event streams, which would otherwise
+/// never end.
+pub fn routes(upstreams: Upstreams, deferring: Deferring, stopping: CancellationToken) -> Router {
     let way = |name, upstream| Way { name, upstream, stopping: stopping.clone() };
     let to = |way: &Way| -> MethodRouter { any(forward).with_state(way.clone()) };
     let order = way("order", upstreams.order);
     let cook = way("cook", upstreams.cook);
     let delivery = way("delivery", upstreams.delivery);
     let mypage = way("mypage", upstreams.mypage);
+    let orders = Orders { way: order.clone(), mypage: mypage.clone(), deferring };
+    let deferrable = Router::new()
+        .route("/orders", post(placing::place))
+        .route("/orders/{orderId}", delete(placing::cancel))
+        .route("/orders/{orderId}/cancel", post(placing::cancel))
+        .method_not_allowed_fallback(|State(orders): State<Orders>, request| forward(State(orders.way), request))
+        .with_state(orders);
     Router::new()
-        .route("/orders", post(placing::place).fallback(forward).with_state(order.clone()))
-        .route("/orders/{*rest}", to(&order))
+        .merge(deferrable)
         .route("/menus", to(&cook))
         .route("/menus/{*rest}", to(&cook))
         .route("/cooks", to(&cook))
@@ -78,7 +102,8 @@ async fn forward(State(way): State<Way>, request: Request) -> Response {
     } else {
         Outgoing::Stream(Body::new(Limited::new(body, MAX_BODY)))
     };
-    way.send(Request::from_parts(parts, body)).await.unwrap_or_else(IntoResponse::into_response)
+    let answer = way.send(Request::from_parts(parts, body)).await;
+    answer.unwrap_or_else(|no_answer| no_answer.problem.into_response())
 }
 
 impl Way {
@@ -86,15 +111,15 @@ impl Way {
     ///
     /// # Errors
     /// The gateway's own answer, when the service has given none.
-    pub(crate) async fn send(mut self, request: http::Request<Outgoing>) -> Result<Response, Problem> {
+    pub(crate) async fn send(mut self, request: http::Request<Outgoing>) -> Result<Response, NoAnswer> {
         let (mut parts, body) = request.into_parts();
         if has_dot_segment(parts.uri.path()) {
             // Whoever resolved these would leave the routes above.
-            return Err(Problem::not_found("There is nothing at this path."));
+            return Err(Problem::not_found("There is nothing at this path.").into());
         }
         let declared = parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         if declared.is_some_and(|length: u64| length > MAX_BODY as u64) {
-            return Err(problem(self.name, &ForwardError::TooLong));
+            return Err(problem(self.name, &ForwardError::TooLong).into());
         }
         let peer: Option<IpAddr> = parts.extensions.get().map(|ConnectInfo::<SocketAddr>(peer)| peer.ip());
         headers::add_forwarded(&mut parts.headers, peer);
@@ -103,7 +128,10 @@ impl Way {
         }
         match self.upstream.call(http::Request::from_parts(parts, body)).await {
             Ok(response) => Ok(streams::end_with(response, self.stopping)),
-            Err(error) => Err(problem(self.name, &error)),
+            Err(error) => Err(NoAnswer {
+                is_away: matches!(error, ForwardError::Unreachable(_) | ForwardError::Ejected),
+                problem: problem(self.name, &error),
+            }),
         }
     }
 }
@@ -114,6 +142,12 @@ fn problem(upstream: &'static str, error: &ForwardError) -> Problem {
     let (reason, problem) = match error {
         ForwardError::Unreachable(_) => {
             ("unreachable", Problem::unavailable(format!("The {upstream} service is away. Nothing was done.")))
+        }
+        ForwardError::Ejected => {
+            ("ejected", Problem::unavailable(format!("The {upstream} service is ill. Nothing was done.")))
+        }
+        ForwardError::Overflow => {
+            ("overflow", Problem::unavailable(format!("The {upstream} service is busy. Nothing was done.")))
         }
         ForwardError::Timeout(limit) => (
             "timeout",

@@ -8,36 +8,21 @@ use std::{
 };
 
 use axum::body::Body;
+use breaker::Breaker;
+pub use breaker::{Limits, Settings as BreakerSettings};
 use bytes::Bytes;
 use http::{
     HeaderName, Method, Request, Response, Uri,
-    uri::{Authority, PathAndQuery, Scheme},
+    uri::{PathAndQuery, Scheme},
 };
 use http_body_util::LengthLimitError;
-use hyper_util::{
-    client::legacy::{Client, connect::capture_connection},
-    rt::{TokioExecutor, TokioTimer},
-};
+use tokio::time::Instant;
 use tower::Service;
 
-use crate::{
-    connector::{Connector, retire_if_expired},
-    headers,
-};
+use crate::headers;
 
 /// The header by which a caller makes a request safe to repeat.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-
-/// How long things with an upstream may take.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Making a connection.
-    pub connect: Duration,
-    /// From the request to the response's head. Bodies have no limit: event streams last.
-    pub response: Duration,
-    /// The longest use of one connection.
-    pub connection_lifetime: Duration,
-}
 
 /// A request's body on its way.
 #[derive(Debug)]
@@ -54,6 +39,12 @@ pub enum ForwardError {
     /// No connection: nothing was sent.
     #[error("cannot connect: {0}")]
     Unreachable(String),
+    /// The queue of requests that wait for a connection is full: nothing was sent.
+    #[error("too many requests are waiting")]
+    Overflow,
+    /// Every endpoint is ejected: nothing was sent.
+    #[error("every endpoint is ejected")]
+    Ejected,
     /// No response within the limit; what was asked for may have happened.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
@@ -68,68 +59,61 @@ pub enum ForwardError {
     Body(String),
 }
 
-/// An upstream. Clones share their connections.
-#[derive(Clone)]
+impl ForwardError {
+    /// Whether the upstream knows nothing of the request.
+    pub fn nothing_was_sent(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::Ejected | Self::Overflow)
+    }
+}
+
+/// An upstream behind a circuit breaker. Clones share their connections.
+#[derive(Debug, Clone)]
 pub struct Upstream {
-    authority: Authority,
-    client: Client<Connector, Body>,
+    breaker: Breaker,
     response_limit: Duration,
 }
 
 impl Upstream {
-    /// The upstream at `base`: `http://HOST:PORT`, without a path.
+    /// The upstream at `base`: `http://HOST:PORT`, without a path. `name` stands in logs and metrics.
     ///
     /// # Errors
     /// When `base` is something else.
-    pub fn new(base: &Uri, limits: Limits) -> anyhow::Result<Self> {
+    pub fn new(name: &'static str, base: &Uri, breaker: BreakerSettings, limits: Limits) -> anyhow::Result<Self> {
         let parts = base.clone().into_parts();
         let path = parts.path_and_query.as_ref().map_or("/", PathAndQuery::as_str);
         let (Some(scheme), Some(authority), "/") = (parts.scheme, parts.authority, path) else {
             anyhow::bail!("expected http://HOST:PORT, got {base}");
         };
         anyhow::ensure!(scheme == Scheme::HTTP, "only http is spoken inside the cluster, got {base}");
-        let client = Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(limits.connection_lifetime)
-            .pool_timer(TokioTimer::new())
-            .build(Connector::new(limits.connect, limits.connection_lifetime));
-        Ok(Self { authority, client, response_limit: limits.response })
+        Ok(Self { breaker: Breaker::new(name, authority, breaker, limits), response_limit: limits.response })
     }
 
     async fn forward(self, request: Request<Outgoing>) -> Result<Response<Body>, ForwardError> {
-        let limit = self.response_limit;
+        let deadline = Instant::now() + self.response_limit;
         let (mut parts, body) = request.into_parts();
-        let mut target = http::uri::Parts::default();
-        target.scheme = Some(Scheme::HTTP);
-        target.authority = Some(self.authority.clone());
-        target.path_and_query = parts.uri.path_and_query().cloned().or(Some(PathAndQuery::from_static("/")));
-        // All three parts were valid in a URI before.
-        parts.uri = Uri::from_parts(target).map_err(|error| ForwardError::Unreachable(error.to_string()))?;
-        parts.version = http::Version::HTTP_11;
         headers::remove_hop_by_hop(&mut parts.headers);
-
-        let answer = async {
-            match body {
-                Outgoing::Stream(body) => self.send(build(&parts, body)).await,
-                Outgoing::Whole(bytes) => match self.send(build(&parts, bytes.clone().into())).await {
-                    // A server may close a connection just as a request is sent on it.
-                    Err(ForwardError::Broken(reason)) if repeatable(&parts) => {
-                        tracing::debug!(%reason, method = %parts.method, uri = %parts.uri, "asking again");
-                        self.send(build(&parts, bytes.into())).await
+        let mut response = match body {
+            Outgoing::Stream(body) => self.send(build(&parts, body), deadline).await,
+            Outgoing::Whole(bytes) => match self.send(build(&parts, bytes.clone().into()), deadline).await {
+                // A server may close a connection just as a request is sent on it.
+                Err(ForwardError::Broken(reason)) if repeatable(&parts) => {
+                    tracing::debug!(%reason, method = %parts.method, uri = %parts.uri, "asking again");
+                    match self.send(build(&parts, bytes.into()), deadline).await {
+                        // Of this sending that is true, of the first it is not.
+                        Err(error) if error.nothing_was_sent() => Err(ForwardError::Broken(reason)),
+                        answer => answer,
                     }
-                    answer => answer,
-                },
-            }
-        };
-        let mut response = tokio::time::timeout(limit, answer).await.unwrap_or(Err(ForwardError::Timeout(limit)))?;
+                }
+                answer => answer,
+            },
+        }?;
         headers::remove_hop_by_hop(response.headers_mut());
         Ok(response)
     }
 
-    async fn send(&self, mut request: Request<Body>) -> Result<Response<Body>, ForwardError> {
-        let connection = capture_connection(&mut request);
-        let answer = self.client.request(request).await;
-        retire_if_expired(&connection);
-        answer.map(|response| response.map(Body::new)).map_err(|error| classify(&error))
+    async fn send(&self, request: Request<Body>, deadline: Instant) -> Result<Response<Body>, ForwardError> {
+        let answer = self.breaker.send(request, deadline).await;
+        answer.map(|response| response.map(Body::new)).map_err(ForwardError::from)
     }
 }
 
@@ -147,7 +131,7 @@ impl Service<Request<Outgoing>> for Upstream {
     }
 }
 
-/// The request with these parts, without the caller's extensions, which mean nothing to the upstream's client.
+/// The request with these parts, without the caller's extensions, which mean nothing to the upstream.
 fn build(parts: &http::request::Parts, body: Body) -> Request<Body> {
     let mut request = Request::new(body);
     *request.method_mut() = parts.method.clone();
@@ -161,16 +145,23 @@ fn repeatable(parts: &http::request::Parts) -> bool {
     parts.method.is_idempotent() || (parts.method == Method::POST && parts.headers.contains_key(IDEMPOTENCY_KEY))
 }
 
-fn classify(error: &hyper_util::client::legacy::Error) -> ForwardError {
-    let causes = || std::iter::successors(Some(error as &(dyn StdError + 'static)), |cause| (*cause).source());
-    let text = || causes().map(ToString::to_string).collect::<Vec<_>>().join(": ");
-    if causes().any(|cause| cause.is::<LengthLimitError>()) {
-        ForwardError::TooLong
-    } else if error.is_connect() {
-        ForwardError::Unreachable(text())
-    } else if causes().filter_map(|cause| cause.downcast_ref::<hyper::Error>()).any(hyper::Error::is_user) {
-        ForwardError::Body(text())
-    } else {
-        ForwardError::Broken(text())
+impl From<breaker::Error> for ForwardError {
+    fn from(error: breaker::Error) -> Self {
+        match error {
+            breaker::Error::Unreachable(reason) => Self::Unreachable(reason),
+            breaker::Error::Ejected => Self::Ejected,
+            breaker::Error::Overflow => Self::Overflow,
+            breaker::Error::Timeout(limit) => Self::Timeout(limit),
+            breaker::Error::Broken(reason) => Self::Broken(reason),
+            breaker::Error::Body(error) => {
+                let causes =
+                    std::iter::successors(Some(&error as &(dyn StdError + 'static)), |cause| (*cause).source());
+                if causes.clone().any(|cause| cause.is::<LengthLimitError>()) {
+                    Self::TooLong
+                } else {
+                    Self::Body(causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
+                }
+            }
+        }
     }
 }

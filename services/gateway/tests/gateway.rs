@@ -18,8 +18,12 @@ use axum::{
     extract::Request,
     response::{IntoResponse, Response},
 };
+use chassis::{
+    config::{KafkaSettings, Retention},
+    publisher::Publisher,
+};
 use futures::StreamExt;
-use gateway::{Limits, Upstream, Upstreams, routes};
+use gateway::{BreakerSettings, Deferring, Limits, Upstream, Upstreams, routes};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use tokio::{
@@ -31,11 +35,18 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 const MAX_BODY: usize = 64 * 1024;
-const LIMITS: Limits = Limits {
-    connect: Duration::from_secs(2),
-    response: Duration::from_secs(5),
-    connection_lifetime: Duration::from_secs(30),
-};
+const LIMITS: Limits = Limits { connect: Duration::from_secs(2), response: Duration::from_secs(5) };
+
+/// Defers to a Kafka that is away: nobody listens on the discard port.
+fn deferring() -> Deferring {
+    let kafka = KafkaSettings {
+        kafka_bootstrap_servers: "127.0.0.1:9".to_owned(),
+        topic_prefix: "test.".to_owned(),
+        consumer_group: None,
+        inbox_retention: Retention::Forever,
+    };
+    Deferring::new(Publisher::new(&kafka).unwrap(), "/test".to_owned())
+}
 
 /// A gateway whose four upstreams are one; everything ends with it.
 struct Gateway {
@@ -47,12 +58,17 @@ struct Gateway {
 
 impl Gateway {
     async fn before(upstream: SocketAddr, limits: Limits) -> Self {
-        let upstream = Upstream::new(&format!("http://{upstream}").parse().unwrap(), limits).unwrap();
+        Self::with_breaker(upstream, BreakerSettings::DEFAULT, limits).await
+    }
+
+    async fn with_breaker(upstream: SocketAddr, breaker: BreakerSettings, limits: Limits) -> Self {
+        let base = format!("http://{upstream}").parse().unwrap();
+        let upstream = Upstream::new("upstream", &base, breaker, limits).unwrap();
         let upstreams =
             Upstreams { order: upstream.clone(), cook: upstream.clone(), delivery: upstream.clone(), mypage: upstream };
         let stopping = CancellationToken::new();
         let mut servers = JoinSet::new();
-        let address = serve(&mut servers, routes(upstreams, stopping.clone())).await;
+        let address = serve(&mut servers, routes(upstreams, deferring(), stopping.clone())).await;
         Self { base: format!("http://{address}"), stopping, _server: servers, _upstream: JoinSet::new() }
     }
 
@@ -260,20 +276,54 @@ async fn only_what_may_be_repeated_is_sent_again() {
 }
 
 #[tokio::test]
-async fn a_connection_is_used_again_until_its_lifetime_is_over() {
-    async fn ports(lifetime: Duration) -> Vec<String> {
+async fn what_was_sent_once_may_have_happened_though_a_second_sending_failed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        // Nobody listens any more when the first sending fails.
+        drop(listener);
+        assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+    });
+    let gateway = Gateway::before(address, LIMITS).await;
+    assert_eq!(Client::new().get(gateway.url("/menus")).send().await.unwrap().status(), StatusCode::BAD_GATEWAY);
+}
+
+#[tokio::test]
+async fn a_connection_is_used_as_often_as_it_may_be() {
+    for (most, connections) in [(0, 1), (1, 3), (2, 2)] {
         let peer =
             |axum::extract::ConnectInfo(peer): axum::extract::ConnectInfo<SocketAddr>| async move { peer.to_string() };
         let mut servers = JoinSet::new();
         let upstream = serve(&mut servers, Router::new().fallback(peer)).await;
-        let gateway = Gateway::before(upstream, Limits { connection_lifetime: lifetime, ..LIMITS }).await;
+        let breaker = BreakerSettings { max_requests_per_connection: most, ..BreakerSettings::DEFAULT };
+        let gateway = Gateway::with_breaker(upstream, breaker, LIMITS).await;
         let mut seen = vec![];
         for _ in 0..3 {
             seen.push(Client::new().get(gateway.url("/menus")).send().await.unwrap().text().await.unwrap());
         }
         seen.dedup();
-        seen
+        assert_eq!(seen.len(), connections, "{most}");
     }
-    assert_eq!(ports(Duration::from_secs(30)).await.len(), 1);
-    assert_eq!(ports(Duration::ZERO).await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_service_that_fails_is_left_in_peace_and_that_is_503() {
+    let requests = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&requests);
+    let app = Router::new().fallback(move || {
+        counter.fetch_add(1, Ordering::SeqCst);
+        async { StatusCode::INTERNAL_SERVER_ERROR }
+    });
+    let mut servers = JoinSet::new();
+    let upstream = serve(&mut servers, app).await;
+    let breaker = BreakerSettings { consecutive_5xx_errors: 2, ..BreakerSettings::DEFAULT };
+    let gateway = Gateway::with_breaker(upstream, breaker, LIMITS).await;
+    for status in [500, 500, 503] {
+        let response = Client::new().get(gateway.url("/menus")).send().await.unwrap();
+        assert_eq!(response.status(), status);
+        assert_eq!(response.headers().contains_key("retry-after"), status == 503);
+    }
+    assert_eq!(requests.load(Ordering::SeqCst), 2);
 }

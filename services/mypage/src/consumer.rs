@@ -24,6 +24,11 @@ impl Handler for Reader {
         Ok(())
     }
 
+    /// Merging is idempotent.
+    fn needs_inbox(&self) -> bool {
+        false
+    }
+
     fn committed(&self, _: &[CloudEvent]) {
         self.live.wake();
     }

@@ -3,14 +3,12 @@
 use std::{convert::Infallible, time::Duration};
 
 use axum::{
-    Router,
     extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, header},
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
     },
-    routing::get,
 };
 use chassis::http::{Json, Limit, Page, Path, Problem, Query};
 use chrono::DateTime;
@@ -19,6 +17,8 @@ use futures::{Stream, StreamExt, stream};
 use serde::Deserialize;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     live::{Live, State as LiveState},
@@ -42,24 +42,36 @@ pub(crate) struct Pages {
     pub(crate) stopping: CancellationToken,
 }
 
-/// The routes.
-pub(crate) fn routes(pages: Pages) -> Router {
-    Router::new()
-        .route("/mypages", get(list))
-        .route("/mypages/{orderId}", get(one))
-        .route("/mypages/{orderId}/events", get(events))
-        .with_state(pages)
+/// The routes, with their description.
+pub(crate) fn api() -> OpenApiRouter<Pages> {
+    OpenApiRouter::default().routes(routes!(list)).routes(routes!(one)).routes(routes!(events))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
 struct ListQuery {
+    /// Whose orders
+    #[param(inline)]
     customer_id: Identifier,
+    /// The `next` of the page before
+    #[param(pattern = "^[0-9]{1,16}~[A-Za-z0-9._-]{1,64}$")]
     cursor: Option<String>,
+    /// The most items of a page
+    #[param(inline)]
     #[serde(default)]
     limit: Limit,
 }
 
+/// A customer's orders, the newest first
+#[utoipa::path(
+    get,
+    path = "/mypages",
+    operation_id = "listPages",
+    tag = "mypages",
+    params(ListQuery),
+    responses((status = 200, description = "A page of them", body = Page<View>)),
+)]
 async fn list(State(pages): State<Pages>, Query(query): Query<ListQuery>) -> Result<Json<Page<View>>, Problem> {
     let after = query.cursor.as_deref().map(Place::parse).transpose();
     let after = after.map_err(|()| Problem::bad_parameter("cursor", "is not one that a list has given as next"))?;
@@ -89,6 +101,18 @@ impl Place {
     }
 }
 
+/// An order with its cooking and its delivery
+#[utoipa::path(
+    get,
+    path = "/mypages/{orderId}",
+    operation_id = "getPage",
+    tag = "mypages",
+    params(("orderId" = inline(Identifier), Path)),
+    responses(
+        (status = 200, description = "The order", body = View),
+        (status = 404, description = "No such order is known here (yet)."),
+    ),
+)]
 async fn one(State(pages): State<Pages>, Path(order_id): Path<Identifier>) -> Result<Json<View>, Problem> {
     let state = state_of(&pages, &order_id).await?;
     Ok(Json(View::clone(&state.view)))
@@ -99,8 +123,39 @@ async fn state_of(pages: &Pages, order_id: &Identifier) -> Result<LiveState, Pro
     state.ok_or_else(|| Problem::not_found(format!("no order {order_id} is known here (yet)")))
 }
 
+/// An event of the stream.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only described: axum writes events field by field")]
+struct OrderEvent {
+    /// `order`
+    #[schema(pattern = "^order$")]
+    event: String,
+    /// The state's version: what a follower sends as `Last-Event-ID` when it comes back.
+    #[schema(pattern = "^[0-9]+$")]
+    id: String,
+    /// The order, as `GET /mypages/{orderId}` gives it.
+    #[schema(content_media_type = "application/json")]
+    data: String,
+}
+
+/// Follow an order
+///
 /// The order as it is, and then each time that it changes. A stream is of states, so one that breaks loses nothing:
 /// the next begins with the state, unless the follower has it already (`Last-Event-ID`).
+#[utoipa::path(
+    get,
+    path = "/mypages/{orderId}/events",
+    operation_id = "followPage",
+    tag = "mypages",
+    params(
+        ("orderId" = inline(Identifier), Path),
+        ("Last-Event-ID" = inline(Option<String>), Header, description = "The last event that the follower has"),
+    ),
+    responses(
+        (status = 200, description = "Events without end", body = OrderEvent, content_type = "text/event-stream"),
+        (status = 404, description = "No such order is known here (yet)."),
+    ),
+)]
 async fn events(
     State(pages): State<Pages>,
     Path(order_id): Path<Identifier>,

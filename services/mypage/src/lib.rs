@@ -6,6 +6,7 @@ mod domain;
 mod http;
 mod live;
 mod pages;
+mod rebuild;
 mod store;
 mod view;
 
@@ -14,7 +15,7 @@ use contract::Topic;
 use sqlx::migrate::Migrator;
 
 pub use crate::view::View;
-use crate::{consumer::Reader, http::Pages, live::Live};
+use crate::{consumer::Reader, http::Pages, live::Live, rebuild::Tools};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -26,9 +27,19 @@ impl Service for MyPage {
     const NAME: &'static str = "mypage";
 
     type Settings = NoSettings;
+    type Tool = Tools;
 
     fn migrations() -> Option<&'static Migrator> {
         Some(&MIGRATIONS)
+    }
+
+    fn openapi() -> serde_json::Value {
+        let description = "What customers see: every order with its cooking and its delivery. Read only.";
+        let mut document = chassis::http::openapi::document(Self::NAME, description, http::api().into_openapi());
+        // utoipa has no word for it.
+        document["components"]["schemas"]["OrderEvent"]["properties"]["data"]["contentSchema"] =
+            serde_json::json!({ "$ref": "#/components/schemas/View" });
+        document
     }
 
     fn build(platform: &mut Platform, _: NoSettings) -> anyhow::Result<()> {
@@ -45,7 +56,8 @@ impl Service for MyPage {
             }
         });
         let pages = Pages { pool, live, stopping: platform.stopping() };
-        platform.serve(http::routes(pages).merge(pages::routes()));
+        platform.serve(http::api().with_state(pages).into());
+        platform.serve(pages::routes());
         Ok(())
     }
 }

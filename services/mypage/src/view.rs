@@ -6,18 +6,22 @@ use contract::{
     overall_status,
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::domain::Knowledge;
 
 /// An order with its cooking and its delivery. What no owner has told yet is `null`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "the names say it; the states are documented on their types")]
 pub struct View {
     pub order_id: Identifier,
     pub customer_id: Identifier,
+    #[schema(required = true)]
     pub restaurant_id: Option<Identifier>,
+    #[schema(required = true)]
     pub menu_id: Option<Identifier>,
+    #[schema(required = true)]
     pub quantity: Option<Quantity>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<FreeText>,
@@ -26,14 +30,20 @@ pub struct View {
     /// Where the order stands as a whole.
     pub status: OverallStatus,
     pub cancellation: Cancellation,
+    #[schema(required = true)]
     pub reason: Option<OrderReason>,
+    #[schema(required = true)]
     pub cook_id: Option<Identifier>,
+    #[schema(required = true)]
     pub cook_status: Option<CookStatus>,
+    #[schema(required = true)]
     pub delivery_id: Option<Identifier>,
+    #[schema(required = true)]
     pub delivery_status: Option<DeliveryStatus>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
     /// The order service's version of the order; `null` until it has taken it.
+    #[schema(required = true, minimum = 1)]
     pub version: Option<i64>,
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use chassis::{client::CallError, db::now};
+use chassis::{client::CallError, crash, db::now};
 use contract::{CancelCook, CancelDecision, Cancellation, Identifier, OrderSnapshot, OrderStatus};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -48,9 +48,9 @@ impl Orders {
             Wish::Pending => return Ok(Cancelled::NotKnownYet(order.snapshot)),
             Wish::Asking(attempt) => attempt,
         };
-        let Some(answer) = self.ask(&order.snapshot, attempt).await else {
-            return Ok(Cancelled::NotKnownYet(order.snapshot));
-        };
+        let answer = self.ask(&order.snapshot, attempt).await;
+        crash::point("cancel.answered");
+        let Some(answer) = answer else { return Ok(Cancelled::NotKnownYet(order.snapshot)) };
         let order = self.settle(order_id, attempt, &answer).await?;
         Ok(match (order.status, order.cancellation) {
             (OrderStatus::Cancelled, _) => Cancelled::Yes(order),
@@ -90,6 +90,9 @@ impl Orders {
     /// Those of the database.
     pub(crate) async fn resolve(&self, stop: CancellationToken) -> anyhow::Result<()> {
         while !stop.is_cancelled() {
+            let pending = store::pending(self.database.pool()).await?;
+            // A gauge is a float: exact up to 2^53 cancellations.
+            metrics::gauge!("cancellations_pending").set(pending as f64);
             let unanswered = store::take_over(self.database.pool(), RESOLVE_AT_ONCE, LEASE).await?;
             let more = unanswered.len() == usize::try_from(RESOLVE_AT_ONCE)?;
             let mut asking = JoinSet::new();

@@ -1,28 +1,42 @@
-//! What the kitchen and the couriers say.
+//! What the kitchen and the couriers say, and what the gateway took while this service was away.
 
 use chassis::{consumer::Handler, db::Tx};
 use contract::{CloudEvent, Event};
 
 use crate::orders::{Orders, Part};
 
-/// Keeps the orders in step with their cooks and deliveries.
+/// Keeps the orders in step with their cooks and deliveries, and takes what waited.
 #[derive(Debug)]
-pub(crate) struct Progress(pub(crate) Orders);
+pub(crate) struct Inbound(pub(crate) Orders);
 
-impl Handler for Progress {
+impl Handler for Inbound {
+    fn wants(&self, event: &Event) -> bool {
+        matches!(event, Event::OrderRequested(_)) || part(event).is_some()
+    }
+
     async fn handle(&self, tx: &mut Tx, events: &[CloudEvent]) -> anyhow::Result<()> {
-        let part = |event: &Event| match event {
-            Event::CookStockChecked(check) => Some(Part::Cook(check.cook.clone())),
-            Event::CookStarted(cook) | Event::CookCompleted(cook) | Event::CookCancelled(cook) => {
-                Some(Part::Cook(cook.clone()))
+        // An order is there before anything else about it.
+        for event in events {
+            if let Event::OrderRequested(request) = &event.event {
+                self.0.take(tx, request, event.traceparent.clone()).await?;
             }
-            Event::DeliveryStarted(delivery)
-            | Event::DeliveryPickedUp(delivery)
-            | Event::DeliveryCompleted(delivery)
-            | Event::DeliveryFailed(delivery) => Some(Part::Delivery(delivery.clone())),
-            _ => None,
-        };
+        }
         let parts = events.iter().filter_map(|event| Some((part(&event.event)?, event.traceparent.clone())));
         Ok(self.0.see(tx, parts.collect()).await?)
+    }
+}
+
+fn part(event: &Event) -> Option<Part> {
+    match event {
+        Event::CookStockChecked(check) => Some(Part::Cook(check.cook.clone())),
+        Event::CookStarted(cook) | Event::CookCompleted(cook) | Event::CookCancelled(cook) => {
+            Some(Part::Cook(cook.clone()))
+        }
+        Event::DeliveryStarted(delivery)
+        | Event::DeliveryPickedUp(delivery)
+        | Event::DeliveryCompleted(delivery)
+        | Event::DeliveryFailed(delivery) => Some(Part::Delivery(delivery.clone())),
+        Event::CancelRequested(request) => Some(Part::CancelRequested(request.order_id.clone())),
+        _ => None,
     }
 }

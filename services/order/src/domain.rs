@@ -139,6 +139,14 @@ impl Order {
         (wish, event)
     }
 
+    /// Takes in a wish to cancel, as the attempt `id`, for whose answer nobody waits: a refusal is kept instead of said.
+    pub(crate) fn wish_to_cancel_later(&mut self, id: Uuid, now: DateTime<Utc>) -> Option<Event> {
+        match self.wish_to_cancel(id, now) {
+            (Wish::TooLate, _) => self.changing(now, |order| order.snapshot.cancellation = Cancellation::Refused),
+            (_, event) => event,
+        }
+    }
+
     /// Takes in what became of asking the kitchen in one try of an attempt. An answer to what is no longer pending
     /// changes nothing.
     pub(crate) fn settle(&mut self, asked: Attempt, answer: &Answer, now: DateTime<Utc>) -> Option<Event> {

@@ -3,18 +3,18 @@
 use std::time::Duration;
 
 use axum::{
-    Router,
     extract::State,
     http::{HeaderName, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use chassis::{
     db::now,
-    http::{IdempotencyKey, Json, Limit, Page, Path, Problem, Query, Result},
+    http::{IdempotencyKey, Json, Limit, Page, Path, Problem, Query, Result, openapi::Optional},
 };
 use contract::{Cancellation, Identifier, OrderSnapshot, OrderStatus, PlaceOrder, order_id, order_id_without_key};
 use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     cancellation::Cancelled,
@@ -22,13 +22,9 @@ use crate::{
     store::{self, Filter, Place},
 };
 
-/// The routes.
-pub(crate) fn routes(orders: Orders) -> Router {
-    Router::new()
-        .route("/orders", post(place).get(list))
-        .route("/orders/{orderId}", get(get_one).delete(cancel))
-        .route("/orders/{orderId}/cancel", post(cancel))
-        .with_state(orders)
+/// The routes, with their description.
+pub(crate) fn api() -> OpenApiRouter<Orders> {
+    OpenApiRouter::default().routes(routes!(place, list)).routes(routes!(get_one, delete)).routes(routes!(cancel))
 }
 
 impl From<Error> for Problem {
@@ -41,6 +37,22 @@ impl From<Error> for Problem {
     }
 }
 
+/// Place an order
+///
+/// The same customer and `Idempotency-Key` give the same order, however often it is sent.
+#[utoipa::path(
+    post,
+    path = "/orders",
+    operation_id = "placeOrder",
+    tag = "orders",
+    params(Optional<IdempotencyKey>),
+    request_body = PlaceOrder,
+    responses(
+        (status = 201, description = "The order; the first one again when it is repeated", body = OrderSnapshot,
+            headers(("Location" = String, description = "Where the order is"))),
+        (status = 422, description = "A field's value is not acceptable, or the key belongs to another order."),
+    ),
+)]
 async fn place(
     State(orders): State<Orders>,
     key: Option<IdempotencyKey>,
@@ -56,20 +68,43 @@ async fn place(
     Ok((StatusCode::CREATED, [location(&id)], Json(order)).into_response())
 }
 
+/// An order as it is
+#[utoipa::path(
+    get,
+    path = "/orders/{orderId}",
+    operation_id = "getOrder",
+    tag = "orders",
+    params(("orderId" = inline(Identifier), Path)),
+    responses(
+        (status = 200, description = "The order", body = OrderSnapshot),
+        (status = 404, description = "There is no such order."),
+    ),
+)]
 async fn get_one(State(orders): State<Orders>, Path(id): Path<Identifier>) -> Result<Json<OrderSnapshot>> {
     Ok(Json(orders.get(id).await?))
 }
 
-/// Which orders to give. The cursor is the `next` of the page before.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
 struct ListQuery {
+    /// Only this customer's orders
+    #[param(inline)]
     customer_id: Option<Identifier>,
+    /// Only orders with this status
+    #[param(inline)]
     state: Option<OrderStatus>,
+    /// Only orders whose cancellation stands so
+    #[param(inline)]
     cancellation: Option<Cancellation>,
-    /// Only orders placed at least so many seconds ago.
+    /// Only orders placed at least so many seconds ago
+    #[param(maximum = 4_294_967_295_i64, format = Int64)]
     older_than: Option<u32>,
+    /// The `next` of the page before
+    #[param(value_type = Option<String>, pattern = r"^[0-9]{1,16}\.[A-Za-z0-9._-]{1,64}$")]
     cursor: Option<Cursor>,
+    /// The most items of a page
+    #[param(inline)]
     #[serde(default)]
     limit: Limit,
 }
@@ -86,6 +121,15 @@ impl TryFrom<String> for Cursor {
     }
 }
 
+/// Orders, the newest first
+#[utoipa::path(
+    get,
+    path = "/orders",
+    operation_id = "listOrders",
+    tag = "orders",
+    params(ListQuery),
+    responses((status = 200, description = "A page of them", body = Page<OrderSnapshot>)),
+)]
 async fn list(State(orders): State<Orders>, Query(query): Query<ListQuery>) -> Result<Json<Page<OrderSnapshot>>> {
     let filter = Filter {
         customer: query.customer_id.as_ref(),
@@ -98,6 +142,21 @@ async fn list(State(orders): State<Orders>, Query(query): Query<ListQuery>) -> R
     Ok(Json(Page::new(items, query.limit, |order| Place::of(order).to_string())))
 }
 
+/// Cancel an order, together with its cooking
+#[utoipa::path(
+    post,
+    path = "/orders/{orderId}/cancel",
+    operation_id = "cancelOrder",
+    tag = "orders",
+    params(("orderId" = inline(Identifier), Path)),
+    responses(
+        (status = 200, description = "It is cancelled, now or earlier.", body = OrderSnapshot),
+        (status = 202, description = "Asked; the kitchen's answer is not known yet.", body = OrderSnapshot,
+            headers(("Location" = String, description = "Where to look"))),
+        (status = 404, description = "There is no such order."),
+        (status = 409, description = "The kitchen has completed it; nothing has changed."),
+    ),
+)]
 async fn cancel(State(orders): State<Orders>, Path(id): Path<Identifier>) -> Result<Response> {
     Ok(match orders.cancel(&id).await? {
         Cancelled::Yes(order) => Json(order).into_response(),
@@ -111,6 +170,27 @@ async fn cancel(State(orders): State<Orders>, Path(id): Path<Identifier>) -> Res
             Problem::unavailable(detail).with("orderId", id.as_str()).into_response()
         }
     })
+}
+
+/// Cancel an order: the same as `POST /orders/{orderId}/cancel`
+///
+/// The order stays readable, as a cancelled one.
+#[utoipa::path(
+    delete,
+    path = "/orders/{orderId}",
+    operation_id = "deleteOrder",
+    tag = "orders",
+    params(("orderId" = inline(Identifier), Path)),
+    responses(
+        (status = 200, description = "It is cancelled, now or earlier.", body = OrderSnapshot),
+        (status = 202, description = "Asked; the kitchen's answer is not known yet.", body = OrderSnapshot,
+            headers(("Location" = String, description = "Where to look"))),
+        (status = 404, description = "There is no such order."),
+        (status = 409, description = "The kitchen has completed it; nothing has changed."),
+    ),
+)]
+async fn delete(orders: State<Orders>, id: Path<Identifier>) -> Result<Response> {
+    cancel(orders, id).await
 }
 
 fn location(id: &Identifier) -> (HeaderName, String) {

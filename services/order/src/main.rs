@@ -10,8 +10,8 @@ mod store;
 use std::{process::ExitCode, time::Duration};
 
 use chassis::{
-    Platform, Service,
-    client::{BaseUrl, Client},
+    NoTools, Platform, Service,
+    client::{BaseUrl, Client, Limits},
 };
 use contract::Topic;
 use orders::Orders;
@@ -23,8 +23,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// How long a connection to the kitchen may take, and the kitchen's whole answer.
-const KITCHEN_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-const KITCHEN_TIMEOUT: Duration = Duration::from_secs(3);
+const KITCHEN_LIMITS: Limits = Limits { connect: Duration::from_secs(1), response: Duration::from_secs(3) };
 
 struct Order;
 
@@ -33,22 +32,36 @@ struct Settings {
     /// Where the cook service is, for cancellations: "http://HOST:PORT".
     #[arg(long, env = "COOK_URL", value_name = "COOK_URL")]
     cook_url: BaseUrl,
+    /// The breaker between this and the cook service.
+    #[command(flatten)]
+    cook_breaker: CookBreaker,
+}
+
+breaker::arguments! {
+    /// The circuit breaker between order and the cook service.
+    struct CookBreaker: "cook", "COOK"
 }
 
 impl Service for Order {
     const NAME: &'static str = "order";
     type Settings = Settings;
+    type Tool = NoTools;
 
     fn migrations() -> Option<&'static Migrator> {
         Some(&MIGRATIONS)
     }
 
+    fn openapi() -> serde_json::Value {
+        let description = "Takes orders, follows them, and cancels them together with their cooks.";
+        chassis::http::openapi::document(Self::NAME, description, http::api().into_openapi())
+    }
+
     fn build(platform: &mut Platform, settings: Settings) -> anyhow::Result<()> {
-        let kitchen = Client::new(settings.cook_url, KITCHEN_CONNECT_TIMEOUT, KITCHEN_TIMEOUT);
+        let kitchen = Client::new("cook", settings.cook_url, settings.cook_breaker.into(), KITCHEN_LIMITS);
         let orders = Orders::new(platform.database()?, kitchen, platform.source());
-        platform.serve(http::routes(orders.clone()));
+        platform.serve(http::api().with_state(orders.clone()).into());
         platform.relay_outbox();
-        platform.consume(&[Topic::Cook, Topic::Delivery], consumer::Progress(orders.clone()))?;
+        platform.consume(&[Topic::Cook, Topic::Delivery, Topic::OrderRequests], consumer::Inbound(orders.clone()))?;
         platform.spawn("resolver", move |stop| {
             let orders = orders.clone();
             async move { orders.resolve(stop).await }

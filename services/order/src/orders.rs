@@ -4,11 +4,15 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chassis::{
     client::Client,
+    crash,
     db::{Database, Tx, now},
     outbox, trace,
 };
-use contract::{CloudEvent, CookSnapshot, DeliverySnapshot, Event, Identifier, OrderSnapshot, PlaceOrder};
+use contract::{
+    CloudEvent, CookSnapshot, DeliverySnapshot, Event, Identifier, OrderRequest, OrderSnapshot, PlaceOrder,
+};
 use tracing::warn;
+use uuid::Uuid;
 
 use crate::{
     domain::{self, Order},
@@ -46,6 +50,8 @@ pub(crate) enum Error {
 pub(crate) enum Part {
     Cook(CookSnapshot),
     Delivery(DeliverySnapshot),
+    /// A customer's wish to cancel, which the gateway took while the order service was away.
+    CancelRequested(Identifier),
 }
 
 impl Part {
@@ -53,6 +59,7 @@ impl Part {
         match self {
             Self::Cook(cook) => &cook.order_id,
             Self::Delivery(delivery) => &delivery.order_id,
+            Self::CancelRequested(order_id) => order_id,
         }
     }
 }
@@ -70,7 +77,9 @@ impl Orders {
     pub(crate) async fn place(&self, order_id: Identifier, wanted: PlaceOrder) -> Result<OrderSnapshot, Error> {
         let order = domain::place(order_id, wanted.clone(), now());
         let event = self.event(Event::Ordered(order.clone()), trace::traceparent());
+        crash::point("place.before");
         if store::insert(self.database.pool(), &order, outbox::Row::new(&event)?).await? {
+            crash::point("place.after");
             self.database.wake_relay();
             return Ok(order);
         }
@@ -96,18 +105,43 @@ impl Orders {
         let mut events = vec![];
         for (part, traceparent) in &parts {
             let Some(order) = orders.get_mut(part.order_id()) else {
-                // Only after the orders' table lost rows, as when an older backup was restored.
+                // A cancellation of what was never ordered; or the orders' table lost rows, as when an older backup was
+                // restored.
                 warn!(order_id = %part.order_id(), "an event is about an order that does not exist");
                 continue;
             };
             let event = match part {
                 Part::Cook(cook) => order.see_cook(cook, now()),
                 Part::Delivery(delivery) => order.see_delivery(delivery, now()),
+                // Nobody asks the kitchen here: the attempt is the resolver's from the start.
+                Part::CancelRequested(_) => order.wish_to_cancel_later(Uuid::new_v4(), now()),
             };
             events.extend(event.map(|event| self.event(event, traceparent.clone())));
         }
-        store::save(tx, &changed(&before, &orders), LEASE).await?;
+        store::save(tx, &changed(&before, &orders), Duration::ZERO).await?;
         outbox::append(tx, &events).await
+    }
+
+    /// Takes an order that the gateway took while the order service was away. Of two different ones with one id the
+    /// first is placed, and the other recorded as rejected.
+    pub(crate) async fn take(
+        &self,
+        tx: &mut Tx,
+        request: &OrderRequest,
+        traceparent: Option<String>,
+    ) -> sqlx::Result<()> {
+        let order = domain::place(request.order_id.clone(), request.order.clone(), now());
+        let ordered = self.event(Event::Ordered(order.clone()), traceparent.clone());
+        if store::insert(&mut **tx, &order, outbox::Row::new(&ordered)?).await? {
+            return Ok(());
+        }
+        let existing = store::get(&mut **tx, &order.order_id).await?.ok_or(sqlx::Error::RowNotFound)?;
+        if domain::first_answer(&existing.snapshot, request.order.clone()).is_some() {
+            return Ok(());
+        }
+        warn!(order_id = %request.order_id, "an idempotency key was used for two different orders; the second is rejected");
+        let rejected = self.event(Event::OrderRejected(request.clone()), traceparent);
+        outbox::append(tx, &[rejected]).await
     }
 
     /// Changes one order and writes the event of the change, in a transaction of its own. Gives what `change` gives,

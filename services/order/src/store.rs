@@ -87,16 +87,8 @@ impl From<Row> for Order {
 }
 
 /// Inserts a new order and its event in one statement: one round trip, one commit. `false` when the order exists.
-pub(crate) async fn insert(pool: &PgPool, order: &OrderSnapshot, event: outbox::Row) -> sqlx::Result<bool> {
-    let sql = "WITH placed AS (
-                   INSERT INTO orders (order_id, customer_id, restaurant_id, menu_id, quantity, address, note,
-                                       status, cancellation, created_at, updated_at, version)
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11)
-                   ON CONFLICT (order_id) DO NOTHING
-                   RETURNING order_id
-               )
-               INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, headers, shard)
-               SELECT $12, $13, order_id, $14, $15, $16, $17 FROM placed";
+pub(crate) async fn insert(db: impl PgExecutor<'_>, order: &OrderSnapshot, event: outbox::Row) -> sqlx::Result<bool> {
+    let sql = include_str!("insert.sql");
     let done: PgQueryResult = sqlx::query(sql)
         .bind(order.order_id.as_str())
         .bind(order.customer_id.as_str())
@@ -115,7 +107,7 @@ pub(crate) async fn insert(pool: &PgPool, order: &OrderSnapshot, event: outbox::
         .bind(event.payload)
         .bind(event.headers)
         .bind(event.shard)
-        .execute(pool)
+        .execute(db)
         .await?;
     Ok(done.rows_affected() == 1)
 }
@@ -190,6 +182,11 @@ pub(crate) async fn take_over(pool: &PgPool, limit: i64, lease: Duration) -> sql
     .fetch_all(pool)
     .await?;
     Ok(rows.into_iter().map(Into::into).collect())
+}
+
+/// How many cancellations wait for an answer.
+pub(crate) async fn pending(pool: &PgPool) -> sqlx::Result<i64> {
+    sqlx::query_scalar("SELECT count(*) FROM orders WHERE cancellation = 'PENDING'").fetch_one(pool).await
 }
 
 /// Which orders a list has.

@@ -2,13 +2,20 @@
 //! couriers are promised. Every test has a platform of its own; see `tests::platform`.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
+mod bad_input;
 mod cancellation;
+mod crashes;
+mod deferral;
 mod events;
 mod gateway;
+mod inbox;
+mod invariants;
 mod lifecycle;
 mod logs;
 mod manual;
+mod openapi;
 mod orders;
 mod problems;
 mod replicas;
 mod stock;
+mod tools;

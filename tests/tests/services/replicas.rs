@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use contract::Topic;
 use tests::{
     api::{fresh, order_of, text},
+    metrics::Metrics,
     platform::{Platform, Setup},
     process::Service,
     wait,
@@ -46,4 +47,25 @@ async fn two_orders_and_two_cooks_share_without_doubling() {
         }
         assert!(told.values().all(|times| *times == 1), "told once: {told:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_replica_that_publishes_hears_of_what_another_wrote() {
+    let mut platform = Platform::start(Setup::default()).await;
+    let first = platform.service(Service::Order);
+    platform.add_replica(Service::Order).await;
+    let second = platform.processes().last().expect("the one just added").admin("/metrics");
+    // Each has its share of the shards once both know of each other.
+    let schema = platform.schema(Service::Order).to_owned();
+    let holders = format!("SELECT count(DISTINCT holder) FROM {schema}.outbox_shards WHERE expires_at > now()");
+    wait::until("two relays", wait::SOON, async || wait::equals(platform.database.number(&holders).await?, 2)).await;
+
+    let menu = platform.api.menu_with_stock(1000).await;
+    wait::until("the second to be told", wait::SOON, async || {
+        first.place(&order_of(&menu, 1), Some(&fresh())).await.expect(201);
+        let told = Metrics::scrape(&second).await?.sum("outbox_announcements_total").unwrap_or_default();
+        if told > 0.0 { Ok(()) } else { Err("it has heard nothing".to_owned()) }
+    })
+    .await;
+    platform.outboxes_drained().await;
 }

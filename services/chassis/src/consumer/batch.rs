@@ -8,10 +8,11 @@ use rdkafka::{
     Message,
     consumer::StreamConsumer,
     error::KafkaError,
-    message::{BorrowedMessage, Headers, OwnedMessage},
+    message::{BorrowedMessage, OwnedMessage},
 };
 
-use super::Rebalances;
+use super::{Told, dead_letter};
+use crate::history;
 
 /// The most messages of one batch.
 const MOST_MESSAGES: usize = 500;
@@ -34,15 +35,15 @@ pub(super) struct Undecodable {
 
 /// Waits for a message and takes with it what has already come, up to a limit: batches are small when there is little
 /// to do and large when there is much, without anything waiting.
-pub(super) async fn receive(stream: &StreamConsumer<Rebalances>, prefix: &str) -> Result<Batch, KafkaError> {
+pub(super) async fn receive(stream: &StreamConsumer<Told>, group: &str) -> Result<Batch, KafkaError> {
     let mut batch = Batch::default();
-    batch.add(stream.recv().await?);
+    batch.add(stream.recv().await?, group);
     for _ in 1..MOST_MESSAGES {
         match stream.recv().now_or_never() {
-            Some(Ok(message)) => batch.add(message),
+            Some(Ok(message)) => batch.add(message, group),
             // What came before it is handled first; an error that matters comes again.
             Some(Err(error)) => {
-                tracing::warn!(%error, prefix, "cannot read from Kafka");
+                tracing::warn!(%error, "cannot read from Kafka");
                 break;
             }
             None => break,
@@ -52,13 +53,14 @@ pub(super) async fn receive(stream: &StreamConsumer<Rebalances>, prefix: &str) -
 }
 
 impl Batch {
-    fn add(&mut self, message: BorrowedMessage<'_>) {
+    /// Adds a message for the reader `group`.
+    fn add(&mut self, message: BorrowedMessage<'_>, group: &str) {
         self.last_offsets.insert((message.topic().to_owned(), message.partition()), message.offset());
-        let header = |name: &str| {
-            let headers = message.headers()?;
-            // The last of several with one name counts, as for Kafka's own clients.
-            (0..headers.count()).rev().map(|index| headers.get(index)).find(|header| header.key == name)?.value
-        };
+        let header = |name: &str| history::header(&message, name);
+        if header(dead_letter::FOR_READER).is_some_and(|reader| reader != group.as_bytes()) {
+            // A dead letter that was sent again: this reader has had it.
+            return;
+        }
         match CloudEvent::from_message(header, message.payload().unwrap_or_default()) {
             Ok(Some(event)) => self.events.push(event),
             Ok(None) => {}

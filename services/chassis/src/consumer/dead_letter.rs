@@ -17,6 +17,15 @@ use crate::{
     tasks::Backoff,
 };
 
+/// Names the one reader that a message sent again is for.
+pub(crate) const FOR_READER: &str = "dlq_for";
+/// What a dead letter tells of itself.
+pub(crate) const ERROR: &str = "dlq_error";
+pub(crate) const TOPIC: &str = "dlq_topic";
+pub(crate) const PARTITION: &str = "dlq_partition";
+pub(crate) const OFFSET: &str = "dlq_offset";
+pub(crate) const READER: &str = "dlq_reader";
+
 /// Sends to dead-letter topics. Its producer is made when first needed, which is hardly ever.
 pub(super) struct DeadLetters {
     settings: KafkaSettings,
@@ -56,11 +65,11 @@ impl DeadLetters {
         let (partition, offset) = (message.partition().to_string(), message.offset().to_string());
         let headers = message.headers().cloned().unwrap_or_else(OwnedHeaders::new);
         let headers = [
-            ("dlq_error", error),
-            ("dlq_topic", message.topic()),
-            ("dlq_partition", &partition),
-            ("dlq_offset", &offset),
-            ("dlq_reader", &self.reader),
+            (ERROR, error),
+            (TOPIC, message.topic()),
+            (PARTITION, &partition),
+            (OFFSET, &offset),
+            (READER, &self.reader),
         ]
         .into_iter()
         .fold(headers, |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));

@@ -5,21 +5,21 @@
 //! going on would lose the event. Only what is no event of ours goes to the dead-letter topic.
 
 mod batch;
-mod dead_letter;
+pub(crate) mod dead_letter;
 mod inbox;
+mod inbox_days;
+mod told;
 
 use std::{future::Future, time::Duration};
 
 use anyhow::Context;
 use contract::{CloudEvent, Event, Topic};
 use rdkafka::{
-    ClientContext,
-    config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance, StreamConsumer},
+    consumer::{Consumer as _, StreamConsumer},
     error::{KafkaError, RDKafkaErrorCode},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use crate::{
     config::KafkaSettings,
@@ -29,10 +29,16 @@ use crate::{
 };
 use batch::Batch;
 use dead_letter::DeadLetters;
+pub(crate) use inbox_days::start as keep_inbox_days;
+use told::Told;
 
 /// How long a stopping reader tries to finish its batch, and then to leave the group.
 const FINISH_WITHIN: Duration = Duration::from_secs(5);
 const LEAVE_WITHIN: Duration = Duration::from_secs(4);
+
+/// How long a reader pauses after an error. Kafka's library tries again by itself; its errors are news, which come in one
+/// queue with the messages: were each waited for, the news of an outage would hold back what comes after it.
+const AFTER_ERROR: Duration = Duration::from_millis(10);
 
 /// What a service does with events.
 pub trait Handler: Send + Sync + 'static {
@@ -43,6 +49,11 @@ pub trait Handler: Send + Sync + 'static {
 
     /// Whether an event matters to the service at all. One that does not costs no transaction and no row in the inbox.
     fn wants(&self, _event: &Event) -> bool {
+        true
+    }
+
+    /// Whether the inbox keeps a repeated event away. Not needed where a repetition changes nothing anyway.
+    fn needs_inbox(&self) -> bool {
         true
     }
 
@@ -75,16 +86,14 @@ impl<H: Handler> Consumer<H> {
     pub(crate) async fn run(&self, stop: CancellationToken) -> anyhow::Result<()> {
         let stream = self.subscribe().context("cannot make a Kafka consumer")?;
         let dead_letters = DeadLetters::new(self.settings.clone(), self.group.clone());
-        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
         loop {
             let received = tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                received = batch::receive(&stream, &self.settings.topic_prefix) => received,
+                received = batch::receive(&stream, &self.group) => received,
             };
             match received {
                 Ok(batch) => {
-                    backoff.reset();
                     tokio::select! {
                         biased;
                         () = self.process(&stream, &dead_letters, batch) => {}
@@ -96,12 +105,8 @@ impl<H: Handler> Consumer<H> {
                     }
                 }
                 Err(error) => {
-                    let retry_in = backoff.next_delay();
-                    warn!(%error, ?retry_in, "cannot read from Kafka");
-                    tokio::select! {
-                        () = tokio::time::sleep(retry_in) => {}
-                        () = stop.cancelled() => {}
-                    }
+                    warn!(%error, "cannot read from Kafka");
+                    tokio::time::sleep(AFTER_ERROR).await;
                 }
             }
         }
@@ -113,8 +118,8 @@ impl<H: Handler> Consumer<H> {
         Ok(())
     }
 
-    fn subscribe(&self) -> Result<StreamConsumer<Rebalances>, KafkaError> {
-        let stream: StreamConsumer<Rebalances> = kafka::common(&self.settings)
+    fn subscribe(&self) -> Result<StreamConsumer<Told>, KafkaError> {
+        let stream: StreamConsumer<Told> = kafka::common(&self.settings)
             .set("group.id", &self.group)
             .set("auto.offset.reset", "earliest")
             // Offsets are stored by us after the commit, and sent to Kafka by librdkafka in the background.
@@ -124,17 +129,20 @@ impl<H: Handler> Consumer<H> {
             .set("session.timeout.ms", "10000")
             .set("fetch.wait.max.ms", "100")
             .set("queued.min.messages", "500")
+            // With so short a queue it is often full, and its default would leave it empty for the rest of a second.
+            .set("fetch.queue.backoff.ms", "5")
             .set("queued.max.messages.kbytes", "2048")
             .set("fetch.message.max.bytes", "262144")
             .set("fetch.max.bytes", "1048576")
-            .create_with_context(Rebalances(LogContext))?;
+            .set("statistics.interval.ms", "5000")
+            .create_with_context(Told(LogContext))?;
         let names: Vec<_> = self.topics.iter().map(|topic| topic.name(&self.settings.topic_prefix)).collect();
         stream.subscribe(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
         Ok(stream)
     }
 
     /// Applies a batch, as often as it takes.
-    async fn process(&self, stream: &StreamConsumer<Rebalances>, dead_letters: &DeadLetters, mut batch: Batch) {
+    async fn process(&self, stream: &StreamConsumer<Told>, dead_letters: &DeadLetters, mut batch: Batch) {
         batch.events.retain(|event| self.handler.wants(&event.event));
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
         while let Err(error) = self.apply(&batch.events).await {
@@ -166,7 +174,10 @@ impl<H: Handler> Consumer<H> {
             return Ok(());
         }
         let mut tx = self.database.begin().await?;
-        let new = inbox::record(&mut tx, &self.group, events).await?;
+        let new = match self.handler.needs_inbox() {
+            true => inbox::record(&mut tx, &self.group, events).await?,
+            false => events.to_vec(),
+        };
         if new.is_empty() {
             return Ok(());
         }
@@ -174,29 +185,5 @@ impl<H: Handler> Consumer<H> {
         self.database.commit(tx).await?;
         self.handler.committed(&new);
         Ok(())
-    }
-}
-
-/// Tells of rebalances.
-struct Rebalances(LogContext);
-
-impl ClientContext for Rebalances {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.0.log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.0.error(error, reason);
-    }
-}
-
-impl ConsumerContext for Rebalances {
-    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        let (change, partitions) = match rebalance {
-            Rebalance::Assign(partitions) => ("assigned", partitions),
-            Rebalance::Revoke(partitions) => ("revoked", partitions),
-            Rebalance::Error(error) => return warn!(%error, "a rebalance failed"),
-        };
-        info!(change, partitions = partitions.count(), "partitions");
     }
 }

@@ -18,7 +18,7 @@ pub(crate) use migrate::{missing_migrations, run as migrate};
 
 pub use error::{is_unavailable, violates};
 
-use crate::config::DatabaseSettings;
+use crate::{config::DatabaseSettings, crash};
 
 /// A transaction of [`Database::begin`].
 pub type Tx = sqlx::PgTransaction<'static>;
@@ -31,7 +31,14 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 pub struct Database {
     pool: PgPool,
     migrations: &'static Migrator,
-    relay: Arc<Notify>,
+    outbox: Arc<OutboxSignals>,
+}
+
+/// Who is to hear that the outbox has new rows.
+#[derive(Debug, Default)]
+struct OutboxSignals {
+    own_relay: Notify,
+    announcer: Notify,
 }
 
 /// The time, in microseconds, as PostgreSQL keeps it: what is said of a row when it is written is what is read later.
@@ -40,7 +47,11 @@ pub fn now() -> DateTime<Utc> {
 }
 
 impl Database {
-    pub(crate) fn connect_lazily(
+    /// The database of `settings`, for `service`. It connects when first used.
+    ///
+    /// # Errors
+    /// When `DATABASE_URL` or `DATABASE_SCHEMA` is missing or wrong.
+    pub fn connect_lazily(
         service: &str,
         settings: &DatabaseSettings,
         migrations: &'static Migrator,
@@ -60,7 +71,7 @@ impl Database {
                 })
             })
             .connect_lazy_with(options(service, settings)?);
-        Ok(Self { pool, migrations, relay: Arc::default() })
+        Ok(Self { pool, migrations, outbox: Arc::default() })
     }
 
     /// The pool, for statements outside a transaction.
@@ -81,19 +92,32 @@ impl Database {
     /// # Errors
     /// Those of the database. After a lost connection the outcome is not known.
     pub async fn commit(&self, tx: Tx) -> Result<(), sqlx::Error> {
+        crash::point("commit.before");
         tx.commit().await?;
+        crash::point("commit.after");
         self.wake_relay();
         Ok(())
     }
 
-    /// Tells this process' relay that the outbox has new rows.
+    /// Tells the relays, this process' own directly, that the outbox has new rows.
     pub fn wake_relay(&self) {
-        self.relay.notify_one();
+        self.wake_own_relay();
+        self.outbox.announcer.notify_one();
+    }
+
+    /// Tells this process' relay alone.
+    pub(crate) fn wake_own_relay(&self) {
+        self.outbox.own_relay.notify_one();
     }
 
     /// Resolves when the relay was woken since the last time.
     pub(crate) async fn relay_woken(&self) {
-        self.relay.notified().await;
+        self.outbox.own_relay.notified().await;
+    }
+
+    /// Resolves when this process wrote to the outbox since the last time.
+    pub(crate) async fn outbox_written(&self) {
+        self.outbox.announcer.notified().await;
     }
 
     /// The versions of the migrations that the schema lacks.

@@ -1,39 +1,59 @@
 //! Extractors that answer a [`Problem`] when the request is not what they expect.
 
-use std::{error::Error, fmt::Display, str::FromStr};
+use std::{error::Error, fmt::Display, str::FromStr, time::Duration};
 
 use axum::{
-    body::Bytes,
+    body::{Body, Bytes, HttpBody},
     extract::{FromRequest, FromRequestParts, OptionalFromRequestParts, RawPathParams, Request},
     http::{StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{MAX_BODY, Problem};
 
+/// How long a body may take. Less than a request may, and than the gateway waits for an answer: who is slow is told so.
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// A JSON body, of requests and of answers.
 ///
-/// Refused with 415 (not JSON by its `Content-Type`), 413 (larger than [`MAX_BODY`]), 400 (not well-formed) or 422 (a
-/// value does not fit; the field is named).
+/// Refused with 415 (not JSON by its `Content-Type`), as [`whole_body`] does, with 400 (not well-formed) or 422 (a value
+/// does not fit; the field is named).
 #[derive(Debug, Clone, Copy)]
 pub struct Json<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         if !content_type.is_some_and(is_json) {
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "expected Content-Type: application/json"));
         }
-        let body = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => {
-                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body may have at most {MAX_BODY} bytes"))
-            }
-            _ => Problem::new(StatusCode::BAD_REQUEST, "the body ended before it was complete"),
-        })?;
-        parse(&body).map(Self)
+        parse(&whole_body(request.into_body()).await?).map(Self)
+    }
+}
+
+/// Reads a body to its end.
+///
+/// # Errors
+/// 413 (larger than [`MAX_BODY`]), 408 (too slow) or 400 (ended early).
+pub async fn whole_body(body: Body) -> Result<Bytes, Problem> {
+    let too_large =
+        || Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body may have at most {MAX_BODY} bytes"));
+    // What is announced need not come first.
+    if body.size_hint().lower() > MAX_BODY as u64 {
+        return Err(too_large());
+    }
+    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(Problem::new(StatusCode::BAD_REQUEST, "the body ended before it was complete")),
+        Err(_) => {
+            let detail = format!("the body has not come within {BODY_TIMEOUT:?}");
+            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail))
+        }
     }
 }
 
@@ -134,7 +154,7 @@ where
 pub struct IdempotencyKey(pub String);
 
 impl IdempotencyKey {
-    const NAME: &str = "Idempotency-Key";
+    pub(super) const NAME: &str = "Idempotency-Key";
 
     fn of(parts: &Parts) -> Result<Option<Self>, Problem> {
         let mut values = parts.headers.get_all(Self::NAME).iter();

@@ -4,7 +4,7 @@ use std::{any::Any, time::Duration};
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, MatchedPath, Request},
+    extract::{MatchedPath, Request},
     http::{HeaderValue, Method, StatusCode, Uri},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -14,7 +14,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{Instrument, debug, error, info_span, warn};
 use uuid::Uuid;
 
-use super::{MAX_BODY, Problem};
+use super::Problem;
 use crate::trace::TraceContext;
 
 /// How long a request may take until its answer begins. Above the database's time-outs, so that those tell first.
@@ -26,14 +26,13 @@ const REQUEST_ID: &str = "x-request-id";
 pub(crate) const REQUEST_BUCKETS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-/// `routes` with limits, errors for what no route answers, traces and metrics.
+/// `routes` with a time limit, errors for what no route answers, traces and metrics.
 pub(crate) fn wrap(routes: Router) -> Router {
     routes
         .fallback(|uri: Uri| async move { Problem::not_found(format!("there is nothing at {}", uri.path())) })
         .method_not_allowed_fallback(|method: Method, uri: Uri| async move {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not take {method}", uri.path()))
         })
-        .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(observe))
 }

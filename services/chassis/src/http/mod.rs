@@ -3,11 +3,12 @@
 
 mod extract;
 mod layers;
+pub mod openapi;
 mod page;
 mod problem;
 pub(crate) mod server;
 
-pub use extract::{IdempotencyKey, Json, Path, Query};
+pub use extract::{IdempotencyKey, Json, Path, Query, whole_body};
 pub(crate) use layers::{REQUEST_BUCKETS, wrap};
 pub use page::{Limit, Page};
 pub use problem::{FieldError, Problem};

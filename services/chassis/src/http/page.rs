@@ -1,10 +1,12 @@
 //! Lists, page by page.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// How many items of a list to give at most: 1 to 500, 50 when not said. A field of a list's query.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(try_from = "u32")]
+#[schema(minimum = 1, maximum = 500, default = 50)]
 pub struct Limit(u32);
 
 impl Limit {
@@ -35,11 +37,12 @@ impl TryFrom<u32> for Limit {
 }
 
 /// A part of a list, and where the next part begins.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,
     /// The `cursor` of the next page, opaque to clients; none on the last.
+    #[schema(required = true)]
     pub next: Option<String>,
 }
 
@@ -56,6 +59,8 @@ impl<T> Page<T> {
 
 #[cfg(test)]
 mod tests {
+    use utoipa::PartialSchema;
+
     use super::*;
 
     #[test]
@@ -70,6 +75,8 @@ mod tests {
     #[test]
     fn a_limit_has_its_range() {
         assert_eq!(Limit::default().rows(), 51);
+        let schema = serde_json::to_value(Limit::schema()).unwrap();
+        assert_eq!((&schema["maximum"], &schema["default"]), (&Limit::MAX.into(), &Limit::default().0.into()));
         for wrong in [0, 501] {
             assert_eq!(Limit::try_from(wrong).unwrap_err(), "must be a whole number from 1 to 500");
         }

@@ -4,6 +4,7 @@
 //! [`Database::commit`](crate::db::Database::commit), which wakes the relay. Where one statement does both, bind a
 //! [`Row`] to a data-modifying CTE and call [`Database::wake_relay`](crate::db::Database::wake_relay).
 
+mod announce;
 mod lease;
 mod publish;
 pub(crate) mod relay;

@@ -42,6 +42,18 @@ pub(super) async fn read(pool: &PgPool, holder: &str) -> Result<Vec<Pending>, sq
     Ok(rows)
 }
 
+/// How long the oldest row of the outbox, whoever publishes it, has waited, in seconds; 0 when there is none.
+pub(super) async fn oldest(pool: &PgPool) -> Result<f64, sqlx::Error> {
+    let age: Option<f64> = sqlx::query_scalar(
+        "SELECT extract(epoch FROM clock_timestamp() - min(e.created_at))::float8
+         FROM outbox_shards s CROSS JOIN LATERAL (
+             SELECT created_at FROM outbox WHERE shard = s.shard ORDER BY seq LIMIT 1) e",
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(age.unwrap_or_default())
+}
+
 /// Sends `rows` and waits until Kafka has all of them. After an error the producer must not be used again: what it
 /// still holds may come after what is sent anew.
 pub(super) async fn send(producer: &Producer, prefix: &str, rows: &[Pending]) -> anyhow::Result<()> {

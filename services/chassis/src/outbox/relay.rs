@@ -4,7 +4,13 @@
 //! the producer is thrown away with all it holds, and the oldest rows are read again; readers see repetitions, never a
 //! gap or, within one order, another sequence.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::{Context, bail};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -12,25 +18,31 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{
+    SHARDS, announce,
     lease::{Leases, RENEW_EVERY},
     publish::{self, Pending},
 };
 use crate::{
     config::KafkaSettings,
+    crash,
     db::Database,
     kafka::{self, Producer},
     tasks::{Backoff, Tasks},
 };
 
-/// How long a row of another process waits at most before this one looks for it.
-const POLL_EVERY: Duration = Duration::from_millis(100);
+/// How long a row of another process waits at most, when its announcement is lost, before this one looks for it.
+const POLL_EVERY: Duration = Duration::from_secs(1);
+/// How often the age of the oldest row is looked at.
+const OBSERVE_EVERY: Duration = Duration::from_secs(5);
 /// How long a stopping relay tries to publish what is left; another replica, or the next start, publishes the rest.
 const FLUSH_FOR: Duration = Duration::from_secs(5);
 
 /// Starts the relay among `tasks`; when they stop, it publishes what is left and gives its shards back.
 pub(crate) fn start(tasks: &Tasks, database: Database, kafka: &KafkaSettings, holder: String) {
+    let alone = Arc::new(AtomicBool::new(false));
+    announce::start(tasks, &database, &holder, &alone);
     let leases = Leases::new(database.pool().clone(), holder);
-    let relay = Arc::new(Relay { leases, database, kafka: kafka.clone() });
+    let relay = Arc::new(Relay { leases, database, kafka: kafka.clone(), alone });
     tasks.spawn("outbox", move |stop| {
         let relay = Arc::clone(&relay);
         async move { relay.run(stop).await }
@@ -41,6 +53,8 @@ struct Relay {
     database: Database,
     leases: Leases,
     kafka: KafkaSettings,
+    /// Whether this relay holds all shards.
+    alone: Arc<AtomicBool>,
 }
 
 /// What lasts from one round to the next.
@@ -48,13 +62,15 @@ struct State {
     /// None after a failure with messages under way.
     producer: Option<Discarded>,
     balance_at: Instant,
+    observe_at: Instant,
     held: usize,
 }
 
 impl Relay {
     async fn run(&self, stop: CancellationToken) -> anyhow::Result<()> {
         // Made ahead of the first event, so that it has found the brokers by then.
-        let mut state = State { producer: Some(self.producer()?), balance_at: Instant::now(), held: 0 };
+        let now = Instant::now();
+        let mut state = State { producer: Some(self.producer()?), balance_at: now, observe_at: now, held: 0 };
         let flush_over = async {
             stop.cancelled().await;
             tokio::time::sleep(FLUSH_FOR).await;
@@ -104,7 +120,13 @@ impl Relay {
                 info!(shards = held, "publishing the outbox' shards");
                 state.held = held;
             }
+            self.alone.store(held == usize::from(SHARDS.unsigned_abs()), Ordering::Relaxed);
             state.balance_at = Instant::now() + RENEW_EVERY;
+        }
+        if Instant::now() >= state.observe_at {
+            let age = publish::oldest(self.database.pool()).await.context("cannot read the outbox")?;
+            metrics::gauge!("outbox_oldest_seconds").set(age);
+            state.observe_at = Instant::now() + OBSERVE_EVERY;
         }
         let rows = publish::read(self.database.pool(), self.leases.holder()).await.context("cannot read the outbox")?;
         if rows.is_empty() {
@@ -121,6 +143,7 @@ impl Relay {
             Some(producer) => producer,
             None => self.producer()?,
         };
+        crash::point("publish.before");
         if let Some(producer) = &producer.0 {
             tokio::select! {
                 sent = publish::send(producer, &self.kafka.topic_prefix, rows) => sent?,
@@ -128,6 +151,7 @@ impl Relay {
             }
         }
         state.producer = Some(producer);
+        crash::point("publish.after");
         publish::delete(self.database.pool(), rows).await.context("cannot remove published rows")?;
         metrics::counter!("outbox_published_total").increment(rows.len() as u64);
         Ok(())

@@ -4,11 +4,12 @@ use chrono::{DateTime, Utc};
 use contract::{FreeText, Identifier, Quantity};
 use serde::Serialize;
 use sqlx::{FromRow, PgConnection, PgExecutor};
+use utoipa::ToSchema;
 
 use crate::domain::{Shelf, Shelves};
 
 /// A menu item.
-#[derive(Debug, Clone, PartialEq, Eq, FromRow, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, FromRow, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct MenuItem {
     /// Its id.
@@ -21,6 +22,7 @@ pub(crate) struct MenuItem {
     #[sqlx(try_from = "String")]
     pub(crate) name: FreeText,
     /// Portions that no cook has reserved.
+    #[schema(minimum = 0)]
     pub(crate) on_hand: i64,
 }
 
@@ -44,18 +46,21 @@ impl Kind {
 }
 
 /// One change of one item's stock.
-#[derive(Debug, Clone, PartialEq, Eq, FromRow, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, FromRow, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Movement {
     /// The item.
+    #[schema(value_type = Identifier)]
     pub(crate) menu_id: String,
     /// `RESTOCK`, `RESERVE` or `RESTORE`.
+    #[schema(pattern = "^(RESTOCK|RESERVE|RESTORE)$")]
     pub(crate) kind: String,
     /// The idempotency key of a restock, the order of the others.
     pub(crate) reference: String,
     /// What it added; negative for what it took.
     pub(crate) quantity: i64,
     /// What was on hand right after.
+    #[schema(minimum = 0)]
     pub(crate) on_hand: i64,
     /// When it happened.
     pub(crate) at: DateTime<Utc>,

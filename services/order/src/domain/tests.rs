@@ -216,3 +216,19 @@ fn the_first_answer_is_given_again_to_the_same_request_only() {
     assert_eq!(first_answer(&order.snapshot, same), Some(first));
     assert_eq!(first_answer(&order.snapshot, other), None);
 }
+
+#[test]
+fn a_wish_that_nobody_waits_for_keeps_its_refusal() {
+    let mut cooked = order();
+    cooked.see_cook(&cook(1, CookStatus::Started, None), DateTime::UNIX_EPOCH);
+    cooked.see_cook(&cook(2, CookStatus::Completed, None), DateTime::UNIX_EPOCH);
+    let event = cooked.wish_to_cancel_later(ATTEMPT.id, DateTime::UNIX_EPOCH);
+    assert!(matches!(event, Some(Event::OrderCancelRefused(_))), "{event:?}");
+    assert_eq!((cooked.snapshot.cancellation, cooked.attempt), (Cancellation::Refused, None));
+    assert_eq!(cooked.wish_to_cancel_later(ATTEMPT.id, DateTime::UNIX_EPOCH), None, "said once");
+
+    let mut placed = order();
+    let event = placed.wish_to_cancel_later(ATTEMPT.id, DateTime::UNIX_EPOCH);
+    assert!(matches!(event, Some(Event::OrderCancelRequested(_))), "{event:?}");
+    assert_eq!(placed.attempt, Some(ATTEMPT));
+}

@@ -1,0 +1,71 @@
+//! Programs that look for what tests of our own would not think of. They are no part of a cluster, so only the tests that
+//! need them have them installed.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result};
+
+use crate::{Cache, Progress, cache::checksum, exec, packages, repository};
+
+const CARGO_FUZZ_VERSION: &str = "0.13.2";
+
+/// Starts Schemathesis from wherever its environment lies: pip's own scripts know the place where it was made.
+const SCHEMATHESIS: &str = "#!/bin/sh\nexec \"$(dirname \"$0\")/bin/python\" -m schemathesis.cli \"$@\"\n";
+
+/// The command of Schemathesis, which tests an API against its OpenAPI document; in a virtual environment of its own.
+///
+/// # Errors
+/// When it cannot be installed, with pip's own words.
+pub fn schemathesis(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
+    let requirements = repository().join("local/schemathesis/requirements.txt");
+    let key = checksum(&[&requirements], &[SCHEMATHESIS])?;
+    let entry = cache.entry("schemathesis", &key, |directory| {
+        packages::install(&["python3-venv"], progress)?;
+        let step = progress.step("install Schemathesis");
+        // Debian's, which the package belongs to; the first on PATH may be another.
+        exec::run(Command::new("/usr/bin/python3").args(["-m", "venv"]).arg(directory))?;
+        let mut pip = Command::new(directory.join("bin/python"));
+        pip.args(["-m", "pip", "install", "--quiet", "--require-hashes", "--only-binary", ":all:", "--requirement"]);
+        exec::run(pip.arg(&requirements))?;
+        let command = directory.join("schemathesis");
+        fs::write(&command, SCHEMATHESIS).and_then(|()| fs::set_permissions(&command, executable()))?;
+        step.done("");
+        Ok(())
+    })?;
+    Ok(entry.join("schemathesis"))
+}
+
+fn executable() -> fs::Permissions {
+    fs::Permissions::from_mode(0o755)
+}
+
+/// The directory of cargo-fuzz, which is for PATH: cargo finds it there.
+///
+/// # Errors
+/// When it cannot be built, with cargo's own words.
+pub fn cargo_fuzz(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
+    let key = checksum(&[], &[CARGO_FUZZ_VERSION])?;
+    let entry = cache.entry("cargo-fuzz", &key, |directory| {
+        // libFuzzer is in C++.
+        packages::install(&["g++"], progress)?;
+        let step = progress.step("build cargo-fuzz");
+        install_crate("cargo-fuzz", CARGO_FUZZ_VERSION, directory)?;
+        step.done("");
+        Ok(())
+    })?;
+    Ok(entry.join("bin"))
+}
+
+fn install_crate(name: &str, version: &str, directory: &Path) -> Result<()> {
+    let target = tempfile::tempdir()?;
+    let mut cargo = Command::new("cargo");
+    cargo.args(["install", name, "--version", version, "--locked", "--no-track", "--root"]).arg(directory);
+    // In our directory: rust-toolchain.toml says which compiler.
+    cargo.env("CARGO_TARGET_DIR", target.path()).current_dir(repository());
+    exec::run(&mut cargo).map(drop).with_context(|| format!("cannot build {name}"))
+}
