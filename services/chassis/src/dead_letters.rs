@@ -102,8 +102,7 @@ pub(crate) async fn run(settings: KafkaSettings, action: Action) -> anyhow::Resu
 
 /// Every dead letter of `reader`, from the oldest to the newest.
 fn read(settings: &KafkaSettings, reader: &str) -> anyhow::Result<Vec<OwnedMessage>> {
-    let topics = [Topic::Menu, Topic::Cook, Topic::Delivery, Topic::OrderRequests];
-    let topics = topics.map(|topic| topic.dead_letter_name(&settings.topic_prefix));
+    let topics: Vec<_> = Topic::ALL.iter().map(|topic| topic.dead_letter_name(&settings.topic_prefix)).collect();
     let mut letters = Vec::new();
     history::read(settings, &topics, |message| {
         if history::header(message, READER) == Some(reader.as_bytes()) {

@@ -6,6 +6,7 @@ use rdkafka::{
     ClientConfig, ClientContext,
     config::RDKafkaLogLevel,
     error::{KafkaError, KafkaResult},
+    message::{Header, OwnedHeaders},
     producer::FutureProducer,
 };
 use tracing::{debug, error, info, warn};
@@ -52,6 +53,12 @@ pub(crate) fn producer_giving_up_after(settings: &KafkaSettings, limit: Duration
         // A limit and no allocation. It has to hold a whole batch of the outbox: 16 shards of 200 rows of up to 5 KiB.
         .set("queue.buffering.max.kbytes", "32768")
         .create_with_context(LogContext)
+}
+
+/// A message's headers.
+pub(crate) fn headers<'a>(headers: impl ExactSizeIterator<Item = (&'a str, &'a str)>) -> OwnedHeaders {
+    let empty = OwnedHeaders::new_with_capacity(headers.len());
+    headers.fold(empty, |headers, (key, value)| headers.insert(Header { key, value: Some(value) }))
 }
 
 /// What producers and consumers have in common.

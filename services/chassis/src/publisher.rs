@@ -3,12 +3,7 @@
 use std::time::Duration;
 
 use contract::CloudEvent;
-use rdkafka::{
-    error::KafkaError,
-    message::{Header, OwnedHeaders},
-    producer::FutureRecord,
-    util::Timeout,
-};
+use rdkafka::{error::KafkaError, producer::FutureRecord, util::Timeout};
 
 use crate::{
     config::KafkaSettings,
@@ -48,9 +43,7 @@ impl Publisher {
         let payload = event.event.payload().map_err(|error| NotConfirmed(error.to_string()))?;
         let topic = event.event.topic().name(&self.prefix);
         let headers = event.headers();
-        let headers = headers.iter().fold(OwnedHeaders::new_with_capacity(headers.len()), |headers, (key, value)| {
-            headers.insert(Header { key, value: Some(value) })
-        });
+        let headers = kafka::headers(headers.iter().map(|(key, value)| (*key, value.as_str())));
         let key = event.event.order_id().as_str();
         let record = FutureRecord::to(&topic).key(key).payload(&payload).headers(headers);
         // A full queue is not waited for: whoever asked repeats.

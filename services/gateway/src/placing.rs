@@ -8,10 +8,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use chassis::http::{IdempotencyKey, Json, MAX_BODY, Path, Problem, whole_body};
+use chassis::http::{IdempotencyKey, Json, Path, Problem, whole_body};
 use contract::{Identifier, OverallStatus, PlaceOrder};
 use http::{HeaderName, HeaderValue, StatusCode, request::Parts};
-use http_body_util::{BodyExt, Limited};
 use uuid::Uuid;
 
 use crate::{
@@ -99,8 +98,8 @@ impl Orders {
             return false;
         };
         let Ok(response) = self.mypage.clone().send(request).await else { return false };
-        let Ok(view) = Limited::new(response.into_body(), MAX_BODY).collect().await else { return false };
-        let view = serde_json::from_slice::<View>(&view.to_bytes());
+        let Ok(view) = whole_body(response.into_body()).await else { return false };
+        let view = serde_json::from_slice::<View>(&view);
         view.is_ok_and(|view| view.status == OverallStatus::Requested)
     }
 }

@@ -103,9 +103,8 @@ impl Views {
     }
 
     async fn replay(&self, kafka: &KafkaSettings) -> anyhow::Result<()> {
-        let topics = [Topic::OrderRequests, Topic::Menu, Topic::Cook, Topic::Delivery];
         let (sender, mut batches) = mpsc::channel(4);
-        let reading = history::replay(kafka, &topics, sender);
+        let reading = history::replay(kafka, Topic::ALL, sender);
         let merging = async {
             let (mut seen, mut changed) = (0, 0);
             while let Some(batch) = batches.recv().await {

@@ -4,13 +4,10 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use futures::future::try_join_all;
-use rdkafka::{
-    message::{Header, OwnedHeaders},
-    producer::FutureRecord,
-};
+use rdkafka::producer::FutureRecord;
 use sqlx::{PgPool, types::Json};
 
-use crate::kafka::Producer;
+use crate::kafka::{self, Producer};
 
 /// How many rows of one shard are read at a time.
 const ROWS_PER_SHARD: i64 = 200;
@@ -60,10 +57,7 @@ pub(super) async fn send(producer: &Producer, prefix: &str, rows: &[Pending]) ->
     let mut acknowledgements = Vec::with_capacity(rows.len());
     for row in rows {
         let topic = format!("{prefix}{}", row.aggregatetype);
-        let headers =
-            row.headers.iter().fold(OwnedHeaders::new_with_capacity(row.headers.len()), |headers, (key, value)| {
-                headers.insert(Header { key, value: Some(value) })
-            });
+        let headers = kafka::headers(row.headers.iter().map(|(key, value)| (key.as_str(), value.as_str())));
         let record = FutureRecord::to(&topic).key(&row.aggregateid).payload(&row.payload).headers(headers);
         // The queue holds more than a batch, so it is never full here.
         let sent = producer.send_result(record).map_err(|(error, _)| error);
