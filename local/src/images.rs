@@ -119,6 +119,8 @@ impl Images {
 /// # Errors
 /// When the compiler fails, with its own words.
 pub fn build_static(packages: &[&str], step: &Step) -> Result<PathBuf> {
+    // rustup adds what rust-toolchain.toml names when it installs the toolchain, and not to one that is there already.
+    exec::run(Command::new("rustup").args(["target", "add", TARGET]).current_dir(repository()))?;
     let mut command = Command::new("cargo");
     command.args(["build", "--release", "--bins", "--target", TARGET]).current_dir(repository());
     for package in packages {

@@ -1,4 +1,4 @@
-//! Apache Kafka: one node that is controller and broker.
+//! Apache Kafka: one node that is controller and broker, and for tests another beside it that is a broker alone.
 
 use std::{
     fs,
@@ -17,11 +17,16 @@ use crate::{Binaries, Daemon, exec, process::free_port, program::Program};
 /// Any value will do: one node is one cluster.
 const CLUSTER_ID: &str = "Zm9vZHBsYXRmb3JtLWxvYw";
 
+/// The node that is the controller, too.
+const FIRST_NODE: u32 = 1;
+
 /// A Kafka broker on free ports, for tests. It ends when this is dropped.
 pub struct Kafka {
     /// The broker's process.
     pub server: Daemon,
     address: SocketAddr,
+    controller: SocketAddr,
+    node: u32,
 }
 
 impl Kafka {
@@ -30,22 +35,46 @@ impl Kafka {
     /// # Errors
     /// When it does not start, with the end of its log.
     pub fn start(binaries: &Binaries, directory: &Path, address: IpAddr) -> Result<Self> {
+        let controller = SocketAddr::new(address, free_port()?);
+        Self::start_node(FIRST_NODE, controller, binaries, directory, address)
+    }
+
+    /// Starts one more broker of this one's cluster, at the same address, with all that it writes in a `directory` of its
+    /// own. It is no controller, and it is in the cluster shortly after it is ready.
+    ///
+    /// # Errors
+    /// When it does not start, with the end of its log.
+    pub fn start_second(&self, binaries: &Binaries, directory: &Path) -> Result<Self> {
+        Self::start_node(FIRST_NODE + 1, self.controller, binaries, directory, self.address.ip())
+    }
+
+    fn start_node(
+        node: u32,
+        controller: SocketAddr,
+        binaries: &Binaries,
+        directory: &Path,
+        address: IpAddr,
+    ) -> Result<Self> {
         let address = SocketAddr::new(address, free_port()?);
-        let controller = SocketAddr::new(address.ip(), free_port()?);
         let broker = Broker {
             jars: binaries.kafka.clone(),
             directory: directory.to_owned(),
             controller,
             listeners: vec![Listener { name: "HOST", address, advertised: address.to_string() }],
         };
-        let program = broker.prepare()?;
+        let program = broker.prepare_node(node)?;
         let server = Daemon::start(program, directory.to_owned(), Signal::SIGTERM, move || answers(address))?;
-        Ok(Self { server, address })
+        Ok(Self { server, address, controller, node })
     }
 
     /// For the clients' `bootstrap.servers`.
     pub fn bootstrap_servers(&self) -> String {
         self.address.to_string()
+    }
+
+    /// The broker's id in the cluster.
+    pub fn node(&self) -> u32 {
+        self.node
     }
 }
 
@@ -69,13 +98,17 @@ pub(crate) struct Broker {
 impl Broker {
     /// Writes the configuration, formats the storage if that is not done yet, and returns the program to run.
     pub(crate) fn prepare(&self) -> Result<Program> {
+        self.prepare_node(FIRST_NODE)
+    }
+
+    fn prepare_node(&self, node: u32) -> Result<Program> {
         fs::create_dir_all(&self.directory)?;
         // Messages hold people's addresses.
         fs::set_permissions(&self.directory, fs::Permissions::from_mode(0o700))?;
         let log4j = self.directory.join("log4j2.xml");
         fs::write(&log4j, include_str!("../kafka/log4j2.xml"))?;
         let properties = self.directory.join("server.properties");
-        fs::write(&properties, self.properties())?;
+        fs::write(&properties, self.properties(node))?;
 
         let log4j = format!("-Dlog4j2.configurationFile={}", log4j.display());
         let java = |options: &[&str], class: &str, arguments: &[&str]| {
@@ -102,7 +135,7 @@ impl Broker {
         self.directory.join("data")
     }
 
-    fn properties(&self) -> String {
+    fn properties(&self, node: u32) -> String {
         let join = |text: fn(&Listener) -> String| self.listeners.iter().map(text).collect::<Vec<_>>().join(",");
         let own = self.listeners.first().map_or("", |listener| listener.name);
         let controller = self.controller;
@@ -110,15 +143,19 @@ impl Broker {
             join(|listener| format!("{}://{}", listener.name, listener.address)),
             join(|listener| format!("{}://{}", listener.name, listener.advertised)),
         );
+        let (roles, control) = match node {
+            FIRST_NODE => ("broker,controller", format!(",CONTROLLER://{controller}")),
+            _ => ("broker", String::new()),
+        };
         let protocols = join(|listener| format!("{}:PLAINTEXT", listener.name));
         let data = self.data();
         format!(
-            "process.roles=broker,controller\n\
-             node.id=1\n\
-             controller.quorum.voters=1@{controller}\n\
+            "process.roles={roles}\n\
+             node.id={node}\n\
+             controller.quorum.voters={FIRST_NODE}@{controller}\n\
              controller.listener.names=CONTROLLER\n\
              inter.broker.listener.name={own}\n\
-             listeners={listeners},CONTROLLER://{controller}\n\
+             listeners={listeners}{control}\n\
              advertised.listeners={advertised}\n\
              listener.security.protocol.map={protocols},CONTROLLER:PLAINTEXT\n\
              log.dirs={}\n\

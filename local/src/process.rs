@@ -107,12 +107,19 @@ impl Server {
     /// # Errors
     /// When the kernel refuses.
     pub fn pause(&self) -> Result<()> {
-        let family = self.family();
-        family.iter().try_for_each(|&pid| send(pid, Signal::SIGSTOP))?;
-        // Each thread stops when it gets to it.
-        wait::until(&format!("freezing {}", self.name), Duration::from_secs(10), || {
-            Ok(family.iter().copied().all(is_frozen))
-        })
+        let freezing = format!("freezing {}", self.name);
+        let mut frozen = vec![];
+        loop {
+            let family = self.family();
+            // Until it is frozen itself, a process may have started another one that nobody has looked at.
+            if family.iter().all(|pid| frozen.contains(pid)) {
+                return Ok(());
+            }
+            family.iter().try_for_each(|&pid| send(pid, Signal::SIGSTOP))?;
+            // Each thread stops when it gets to it.
+            wait::until(&freezing, Duration::from_secs(10), || Ok(family.iter().copied().all(is_frozen)))?;
+            frozen = family;
+        }
     }
 
     /// Undoes [`Server::pause`].

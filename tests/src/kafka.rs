@@ -1,18 +1,19 @@
 //! Kafka, as its own admin and a plain reader see it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
 use contract::{CloudEvent, Topic};
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
-    admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
+    admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer},
     error::KafkaError,
     message::{Header, Headers, OwnedHeaders},
+    metadata::Metadata,
     producer::{FutureProducer, FutureRecord},
 };
 
@@ -20,6 +21,9 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A group that is never joined: partitions are assigned by hand and nothing is committed.
 const READER: &str = "tests-reader";
+
+/// The topic in which Kafka keeps the groups' offsets. The leaders of its partitions are the groups' coordinators.
+pub const OFFSETS: &str = "__consumer_offsets";
 
 /// A Kafka cluster.
 #[derive(Clone)]
@@ -93,14 +97,29 @@ impl Kafka {
         AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT))
     }
 
-    /// Creates a platform's topics and their dead-letter topics, all with that many partitions.
-    pub async fn create_topics(&self, prefix: &str, partitions: i32) {
+    /// Creates a platform's topics and their dead-letter topics, all with that many partitions: on `broker`, or where
+    /// Kafka chooses.
+    pub async fn create_topics(&self, prefix: &str, partitions: i32, broker: Option<i32>) {
         let names = topic_names(prefix);
-        let new: Vec<_> =
-            names.iter().map(|name| NewTopic::new(name, partitions, TopicReplication::Fixed(1))).collect();
+        let placed: Vec<_> = (0..partitions).map(|_| broker.as_slice()).collect();
+        let replication = || match broker {
+            Some(_) => TopicReplication::Variable(&placed),
+            None => TopicReplication::Fixed(1),
+        };
+        let new: Vec<_> = names.iter().map(|name| NewTopic::new(name, partitions, replication())).collect();
         let results = self.admin().create_topics(&new, &Self::options()).await.expect("Kafka answers");
         for result in results {
             result.unwrap_or_else(|(topic, error)| panic!("creating topic {topic}: {error}"));
+        }
+    }
+
+    /// Gives each of a platform's topics more partitions, so that it has that many.
+    pub async fn grow_topics(&self, prefix: &str, partitions: usize) {
+        let names = Topic::ALL.iter().map(|topic| topic.name(prefix)).collect::<Vec<_>>();
+        let new: Vec<_> = names.iter().map(|name| NewPartitions::new(name, partitions)).collect();
+        let results = self.admin().create_partitions(&new, &Self::options()).await.expect("Kafka answers");
+        for result in results {
+            result.unwrap_or_else(|(topic, error)| panic!("growing topic {topic}: {error}"));
         }
     }
 
@@ -133,6 +152,41 @@ impl Kafka {
             replicas: found.partitions().iter().map(|partition| partition.replicas().len()).min().unwrap_or(0),
             config: entries.collect(),
         })
+    }
+
+    fn metadata(&self) -> Result<Metadata, String> {
+        let metadata = tokio::task::block_in_place(|| self.admin().inner().fetch_metadata(None, TIMEOUT));
+        metadata.map_err(|error| format!("asking for the brokers and topics: {error}"))
+    }
+
+    /// The brokers that are in the cluster now.
+    ///
+    /// # Errors
+    /// What Kafka says, or that it does not answer.
+    pub fn brokers(&self) -> Result<BTreeSet<i32>, String> {
+        Ok(self.metadata()?.brokers().iter().map(|broker| broker.id()).collect())
+    }
+
+    /// The brokers that lead partitions of `topics` now; -1 stands for a partition without a leader.
+    ///
+    /// # Errors
+    /// What Kafka says, or that it does not answer.
+    pub fn leaders(&self, topics: &[String]) -> Result<BTreeSet<i32>, String> {
+        let metadata = self.metadata()?;
+        let found = metadata.topics().iter().filter(|topic| topics.iter().any(|name| name == topic.name()));
+        Ok(found.flat_map(|topic| topic.partitions()).map(|partition| partition.leader()).collect())
+    }
+
+    /// Makes Kafka create [`OFFSETS`] on the brokers that there are, which it otherwise does for the first group.
+    ///
+    /// # Errors
+    /// What Kafka says, or that it does not answer.
+    pub fn create_offsets(&self) -> Result<(), String> {
+        let mut partitions = TopicPartitionList::new();
+        partitions.add_partition("none", 0);
+        // A group's coordinator is the leader of its partition: asking makes both.
+        let asked = tokio::task::block_in_place(|| self.consumer(READER)?.committed_offsets(partitions, TIMEOUT));
+        asked.map(drop).map_err(|error| format!("asking for a group's offsets: {error}"))
     }
 
     /// How many members a consumer group has.

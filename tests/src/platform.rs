@@ -33,13 +33,25 @@ pub struct Setup {
     pub replicas: u8,
     /// How many partitions each topic has.
     pub partitions: i32,
+    /// The broker that all of them lie on; without one Kafka chooses.
+    pub broker: Option<i32>,
+    /// The directory in which each service gets one for its log files; without one it is the platform's own.
+    pub logs: Option<PathBuf>,
 }
 
 impl Default for Setup {
     /// Kitchen and courier finish at once. Topics have more than one partition, so that order across partitions is not
     /// taken for granted.
     fn default() -> Self {
-        Self { cooking_time: "0s", delivery_time: "0s", environment: Vec::new(), replicas: 1, partitions: 3 }
+        Self {
+            cooking_time: "0s",
+            delivery_time: "0s",
+            environment: Vec::new(),
+            replicas: 1,
+            partitions: 3,
+            broker: None,
+            logs: None,
+        }
     }
 }
 
@@ -56,6 +68,7 @@ pub struct Platform {
     schemas: BTreeMap<Service, String>,
     groups: BTreeMap<Service, String>,
     processes: Vec<Process>,
+    logs: PathBuf,
     directory: TempDir,
 }
 
@@ -76,6 +89,7 @@ impl Platform {
     pub async fn start_on(setup: Setup, kafka: Kafka, database: Database) -> Self {
         let id = format!("e2e_{}", &fresh()[..12]);
         let ports: BTreeMap<_, _> = Service::ALL.iter().map(|service| (*service, free_port())).collect();
+        let directory = tempfile::Builder::new().prefix("foodplatform-test-").tempdir().expect("a directory");
         let mut platform = Self {
             kafka,
             database,
@@ -88,9 +102,10 @@ impl Platform {
                 .collect(),
             groups: Service::ALL.iter().map(|service| (*service, format!("{id}.{service}"))).collect(),
             processes: Vec::new(),
-            directory: tempfile::Builder::new().prefix("foodplatform-test-").tempdir().expect("a directory"),
+            logs: setup.logs.clone().unwrap_or_else(|| directory.path().join("log")),
+            directory,
         };
-        platform.kafka.create_topics(&platform.prefix, setup.partitions).await;
+        platform.kafka.create_topics(&platform.prefix, setup.partitions, setup.broker).await;
         let hosts = (setup.replicas > 1).then(|| platform.write_hosts(setup.replicas));
         let plans = Service::ALL.iter().map(|service| platform.plan(*service, &setup, &ports, hosts.clone()));
         let plans: Vec<_> =
@@ -257,7 +272,7 @@ impl Platform {
 
     /// Where a service writes its log files.
     pub fn log_directory(&self, service: Service) -> PathBuf {
-        self.directory.path().join("log").join(service.name())
+        self.logs.join(service.name())
     }
 
     /// A service's consumer group.

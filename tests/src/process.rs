@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     env, fmt, fs,
     net::{Ipv4Addr, TcpListener},
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::atomic::{AtomicU16, Ordering},
@@ -44,6 +45,12 @@ impl Service {
             Self::Mypage => "mypage",
             Self::Gateway => "gateway",
         }
+    }
+
+    /// A group of users for its processes alone: by it a firewall tells whose packets are whose.
+    pub fn group(self) -> u32 {
+        // Debian reserves these, and gives none of them out.
+        65_000 + self as u32
     }
 
     /// Whether it keeps data in PostgreSQL.
@@ -107,7 +114,8 @@ pub struct Plan {
     pub admin_port: u16,
     /// The rest of its environment.
     pub environment: BTreeMap<String, String>,
-    /// The file that it sees in place of /etc/hosts, if it is to know names of ours. That takes root.
+    /// The file that it sees in place of /etc/hosts, if it is to know names of ours. That takes root. It then runs in its
+    /// service's own [group](Service::group).
     pub hosts: Option<PathBuf>,
     /// Where its standard output goes.
     pub output: PathBuf,
@@ -132,6 +140,9 @@ impl Plan {
             Some(hosts) => with_hosts(hosts, &binary(self.service)),
             None => Command::new(binary(self.service)),
         };
+        if self.hosts.is_some() {
+            command.gid(self.service.group());
+        }
         command
             .arg(verb)
             .env_clear()

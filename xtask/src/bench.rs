@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use local::{Progress, SERVICES, build_static, install_packages, repository, require_tools};
 
 use crate::measure;
@@ -15,16 +15,53 @@ use crate::measure;
 /// What is measured.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Part {
-    /// The services as processes of this machine, with Kafka and PostgreSQL
+    /// How much goes through the services, as processes of this machine, with Kafka and PostgreSQL
     Services,
+    /// Whether anything of them grows at a constant rate; fails when something does
+    Soak,
 }
 
-/// Where the README's plot lies in the repository.
-const PLOT: &str = "docs/bench-services.png";
+/// How it is measured.
+#[derive(Args)]
+pub(crate) struct Settings {
+    /// How long each load lasts [default: 20], or the soak [default: 600]
+    #[arg(long, value_name = "SECONDS")]
+    seconds: Option<u64>,
+    /// How many orders are placed in a second of the soak [default: 200]
+    #[arg(long, value_name = "ORDERS")]
+    rate: Option<u32>,
+    /// Where the tables and the plot go; dist/bench by default
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Write them into README.md, too
+    #[arg(long)]
+    write: bool,
+}
+
+impl Part {
+    /// The bench's word for it, and the name of its files.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Services => "services",
+            Self::Soak => "soak",
+        }
+    }
+
+    /// Its place in the README.
+    fn place(self) -> &'static str {
+        match self {
+            Self::Services => "bench",
+            Self::Soak => "soak",
+        }
+    }
+}
 
 /// Builds the services as images have them, and the load beside them, and measures. With `write`, the tables and the plot
-/// go into the README.
-pub(crate) fn run(Part::Services: Part, seconds: u64, out: Option<PathBuf>, write: bool) -> Result<()> {
+/// go into the README: also those of a soak that fails because something grows.
+pub(crate) fn run(part: Part, Settings { seconds, rate, out, write }: Settings) -> Result<()> {
+    if part != Part::Soak && rate.is_some() {
+        bail!("--rate is the soak's: the other part finds out what the services bear");
+    }
     let progress = Progress::new();
     require_tools()?;
     install_packages(&progress)?;
@@ -34,17 +71,29 @@ pub(crate) fn run(Part::Services: Part, seconds: u64, out: Option<PathBuf>, writ
     let directory = build_static(&["bench"], &step)?;
     step.done("");
     let out = out.unwrap_or_else(|| repository().join("dist/bench"));
-    let mut command = Command::new(directory.join("bench"));
-    command.arg("--seconds").arg(seconds.to_string()).arg("--out").arg(&out).env("TEST_BIN_DIR", &directory);
-    if !command.status().context("cannot start the load")?.success() {
-        bail!("the services could not be measured");
+    let [tables, plot] = ["md", "png"].map(|kind| out.join(part.name()).with_extension(kind));
+    // What an earlier run has left must not be taken for what this one has measured.
+    for file in [&tables, &plot].into_iter().filter(|file| file.exists()) {
+        fs::remove_file(file).with_context(|| format!("cannot remove {}", file.display()))?;
     }
-    if write { write_readme(&out) } else { Ok(()) }
+    let mut command = Command::new(directory.join("bench"));
+    command.arg("--out").arg(&out).arg(part.name()).env("TEST_BIN_DIR", &directory);
+    for (name, value) in [("--seconds", seconds), ("--rate", rate.map(u64::from))] {
+        command.args(value.into_iter().flat_map(|value| [name.to_owned(), value.to_string()]));
+    }
+    let status = command.status().context("cannot start the load")?;
+    if write && tables.exists() && plot.exists() {
+        write_readme(part, &tables, &plot)?;
+    }
+    if !status.success() {
+        bail!("bench {} failed", part.name());
+    }
+    Ok(())
 }
 
-fn write_readme(out: &Path) -> Result<()> {
-    let (tables, plot) = (out.join("services.md"), out.join("services.png"));
-    let text = fs::read_to_string(&tables).with_context(|| format!("cannot read {}", tables.display()))?;
-    fs::copy(&plot, repository().join(PLOT)).with_context(|| format!("cannot copy {}", plot.display()))?;
-    measure::write_readme("bench", &format!("{text}\n![The benchmark as a plot]({PLOT})\n"))
+fn write_readme(part: Part, tables: &Path, plot: &Path) -> Result<()> {
+    let text = fs::read_to_string(tables).with_context(|| format!("cannot read {}", tables.display()))?;
+    let kept = format!("docs/bench-{}.png", part.name());
+    fs::copy(plot, repository().join(&kept)).with_context(|| format!("cannot copy {}", plot.display()))?;
+    measure::write_readme(part.place(), &format!("{text}\n![bench {} as a plot]({kept})\n", part.name()))
 }

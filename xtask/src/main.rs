@@ -94,15 +94,8 @@ enum Command {
         /// What to measure
         #[arg(value_enum)]
         part: bench::Part,
-        /// How long each load lasts
-        #[arg(long, value_name = "SECONDS", default_value_t = 20)]
-        seconds: u64,
-        /// Where the tables and the plot go; dist/bench by default
-        #[arg(long, value_name = "DIR")]
-        out: Option<PathBuf>,
-        /// Write them into README.md, too
-        #[arg(long)]
-        write: bool,
+        #[command(flatten)]
+        settings: bench::Settings,
     },
     /// Serve claims on the local cluster (started by `up`)
     #[command(hide = true)]
@@ -147,7 +140,7 @@ fn run(command: Command) -> Result<()> {
         Command::Test { layers } => test::run(&layers),
         Command::Invariants => invariants::check(&Instance::dev()),
         Command::Measure { cold } => measure::measure(cold),
-        Command::Bench { part, seconds, out, write } => bench::run(part, seconds, out, write),
+        Command::Bench { part, settings } => bench::run(part, settings),
         Command::Provision { kubeconfig, volumes } => tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?

@@ -82,6 +82,8 @@ fn api() -> Result<()> {
 }
 
 fn services() -> Result<()> {
+    // Replicas have names and addresses of their own, which takes mount namespaces.
+    require_root()?;
     let binaries = prepare()?;
     cargo_test(&["--package", "local", "--features", "machine-tests", "--test", "servers"], &[])?;
     build_services()?;

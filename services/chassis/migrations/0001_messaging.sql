@@ -10,7 +10,7 @@ CREATE TABLE outbox (
     aggregateid   text        NOT NULL,
     type          text        NOT NULL,
     payload       text        NOT NULL,
-    headers       jsonb       NOT NULL,
+    headers       text        NOT NULL, -- a JSON object
     created_at    timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (shard, seq)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_insert_scale_factor = 0,

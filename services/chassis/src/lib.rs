@@ -12,6 +12,7 @@ pub mod consumer;
 pub mod crash;
 pub mod db;
 mod dead_letters;
+pub mod group;
 pub mod history;
 pub mod http;
 mod kafka;

@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use crate::{
     admin::{self, Health, Metrics},
-    config::{Retention, ServeSettings},
+    config::ServeSettings,
     consumer,
     db::Database,
     http, outbox,
@@ -59,11 +59,7 @@ pub(crate) async fn serve(
                 outbox::relay::start(&relay, database, &settings.kafka, platform.holder());
             }
             if let Some(database) = parts.database.clone().filter(|_| parts.keeps_inbox) {
-                let retention = match settings.kafka.inbox_retention {
-                    Retention::For(duration) => Some(duration),
-                    Retention::Forever => None,
-                };
-                consumer::keep_inbox_days(&work, database, retention);
+                consumer::keep_inbox_days(&work, database, settings.kafka.inbox_retention);
             }
             health.started();
             info!("ready");

@@ -108,7 +108,7 @@ impl Platform {
     /// As [`Self::database`], and when no consumer group is set.
     pub fn consume<H: Handler>(&mut self, topics: &[Topic], handler: H) -> anyhow::Result<()> {
         let database = self.database()?;
-        self.parts.keeps_inbox |= handler.needs_inbox();
+        self.parts.keeps_inbox |= handler.inbox().is_some();
         let consumer = Arc::new(consumer::Consumer::new(&self.settings.kafka, topics, handler, database)?);
         self.spawn("consumer", move |stop| {
             let consumer = Arc::clone(&consumer);

@@ -5,7 +5,8 @@ use contract::{CloudEvent, Event};
 
 use crate::kitchen::{Kitchen, Ordered};
 
-/// Gives orders to the kitchen. Cancellations come by HTTP; their events are for other readers.
+/// Gives orders to the kitchen, which makes each one cook, however often it comes. Cancellations come by HTTP; their
+/// events are for other readers.
 #[derive(Debug)]
 pub(crate) struct Orders(pub(crate) Kitchen);
 

@@ -5,7 +5,7 @@ use contract::{CloudEvent, Event};
 
 use crate::courier::{Cooked, Courier};
 
-/// Gives what is cooked to the couriers.
+/// Gives what is cooked to the couriers, who bring each order once, however often it comes.
 #[derive(Debug)]
 pub(crate) struct ReadyCooks(pub(crate) Courier);
 

@@ -1,4 +1,4 @@
-//! Everything that the other services say, into the views.
+//! Everything that the other services say, into the views. Merging is idempotent: a repetition changes nothing.
 
 use chassis::{consumer::Handler, db::Tx};
 use contract::CloudEvent;
@@ -22,11 +22,6 @@ impl Handler for Reader {
         let batch = domain::fold(events.iter().map(|event| event.event.clone()));
         store::merge(tx, &batch).await?;
         Ok(())
-    }
-
-    /// Merging is idempotent.
-    fn needs_inbox(&self) -> bool {
-        false
     }
 
     fn committed(&self, _: &[CloudEvent]) {

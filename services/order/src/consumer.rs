@@ -14,13 +14,18 @@ impl Handler for Inbound {
         matches!(event, Event::OrderRequested(_)) || part(event).is_some()
     }
 
+    /// What other owners say has versions; what the gateway took has none, and rejecting it has an event each time.
+    fn inbox(&self) -> Option<fn(&Event) -> bool> {
+        Some(|event| matches!(event, Event::OrderRequested(_) | Event::CancelRequested(_)))
+    }
+
     async fn handle(&self, tx: &mut Tx, events: &[CloudEvent]) -> anyhow::Result<()> {
         // An order is there before anything else about it.
-        for event in events {
-            if let Event::OrderRequested(request) = &event.event {
-                self.0.take(tx, request, event.traceparent.clone()).await?;
-            }
-        }
+        let requests = events.iter().filter_map(|event| match &event.event {
+            Event::OrderRequested(request) => Some((request, event.traceparent.clone())),
+            _ => None,
+        });
+        self.0.take(tx, requests.collect()).await?;
         let parts = events.iter().filter_map(|event| Some((part(&event.event)?, event.traceparent.clone())));
         Ok(self.0.see(tx, parts.collect()).await?)
     }

@@ -32,7 +32,7 @@ impl From<Error> for Problem {
         match error {
             Error::NoSuchOrder(_) => Self::not_found(error.to_string()),
             Error::KeyReused => Self::invalid("Idempotency-Key", error),
-            Error::Database(error) => error.into(),
+            Error::Database(error) => (&*error).into(),
         }
     }
 }

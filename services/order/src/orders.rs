@@ -1,11 +1,16 @@
 //! What the order service does: each function is one transaction, in which a change and its events commit together.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use chassis::{
     client::Client,
     crash,
-    db::{Database, Tx, now},
+    db::{Database, Tx, is_unavailable, now},
+    group::{GivenUp, Group},
     outbox, trace,
 };
 use contract::{
@@ -16,7 +21,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{self, Order},
-    store,
+    store::{self, Birth},
 };
 
 /// How long who asks the kitchen is waited for; then the resolver asks. Longer than a call may take, with the
@@ -29,6 +34,7 @@ pub(crate) struct Orders {
     pub(crate) database: Database,
     pub(crate) kitchen: Client,
     source: Arc<str>,
+    placing: Group<Birth, Result<bool, Arc<sqlx::Error>>>,
 }
 
 /// Why the order service did not do what it was asked.
@@ -40,9 +46,15 @@ pub(crate) enum Error {
     /// The idempotency key belongs to another order of the customer.
     #[error("was used for another order of this customer")]
     KeyReused,
-    /// The database could not.
+    /// The database could not; one error may be many orders'.
     #[error(transparent)]
-    Database(#[from] sqlx::Error),
+    Database(Arc<sqlx::Error>),
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(Arc::new(error))
+    }
 }
 
 /// What another owner says of its part of an order.
@@ -67,7 +79,11 @@ impl Part {
 impl Orders {
     /// Orders whose cancellations `kitchen` decides, and whose events come from `source`.
     pub(crate) fn new(database: Database, kitchen: Client, source: String) -> Self {
-        Self { database, kitchen, source: source.into() }
+        let placing = Group::new({
+            let database = database.clone();
+            move |births| insert(database.clone(), births)
+        });
+        Self { database, kitchen, source: source.into(), placing }
     }
 
     /// Places an order. The same id with the same order gives the first answer again.
@@ -77,10 +93,12 @@ impl Orders {
     pub(crate) async fn place(&self, order_id: Identifier, wanted: PlaceOrder) -> Result<OrderSnapshot, Error> {
         let order = domain::place(order_id, wanted.clone(), now());
         let event = self.event(Event::Ordered(order.clone()), trace::traceparent());
+        let birth = Birth { order: order.clone(), event: outbox::Row::new(&event)? };
         crash::point("place.before");
-        if store::insert(self.database.pool(), &order, outbox::Row::new(&event)?).await? {
+        let placed = self.placing.write(birth).await;
+        // As after any commit without an answer, its outcome is not known: repeating tells.
+        if placed.map_err(|GivenUp| sqlx::Error::WorkerCrashed)?.map_err(Error::Database)? {
             crash::point("place.after");
-            self.database.wake_relay();
             return Ok(order);
         }
         let existing = store::get(self.database.pool(), &order.order_id).await?;
@@ -122,26 +140,32 @@ impl Orders {
         outbox::append(tx, &events).await
     }
 
-    /// Takes an order that the gateway took while the order service was away. Of two different ones with one id the
-    /// first is placed, and the other recorded as rejected.
-    pub(crate) async fn take(
-        &self,
-        tx: &mut Tx,
-        request: &OrderRequest,
-        traceparent: Option<String>,
-    ) -> sqlx::Result<()> {
-        let order = domain::place(request.order_id.clone(), request.order.clone(), now());
-        let ordered = self.event(Event::Ordered(order.clone()), traceparent.clone());
-        if store::insert(&mut **tx, &order, outbox::Row::new(&ordered)?).await? {
+    /// Takes orders that the gateway took while the order service was away, each with its trace. Of different ones with one
+    /// id the first is placed, and the others are recorded as rejected.
+    pub(crate) async fn take(&self, tx: &mut Tx, requests: Vec<(&OrderRequest, Option<String>)>) -> sqlx::Result<()> {
+        let (mut births, mut ids) = (Vec::new(), HashSet::new());
+        for (request, traceparent) in &requests {
+            if ids.insert(&request.order_id) {
+                let order = domain::place(request.order_id.clone(), request.order.clone(), now());
+                let ordered = self.event(Event::Ordered(order.clone()), traceparent.clone());
+                births.push(Birth { order, event: outbox::Row::new(&ordered)? });
+            }
+        }
+        if births.is_empty() {
             return Ok(());
         }
-        let existing = store::get(&mut **tx, &order.order_id).await?.ok_or(sqlx::Error::RowNotFound)?;
-        if domain::first_answer(&existing.snapshot, request.order.clone()).is_some() {
-            return Ok(());
+        store::insert(&mut **tx, &births.iter().collect::<Vec<_>>()).await?;
+        let ids: Vec<_> = births.iter().map(|birth| birth.order.order_id.as_str()).collect();
+        let placed = store::lock(tx, &ids).await?;
+        let mut rejected = vec![];
+        for (request, traceparent) in requests {
+            let existing = placed.get(&request.order_id).ok_or(sqlx::Error::RowNotFound)?;
+            if domain::first_answer(&existing.snapshot, request.order.clone()).is_none() {
+                warn!(order_id = %request.order_id, "an idempotency key was used for two different orders; the second is rejected");
+                rejected.push(self.event(Event::OrderRejected(request.clone()), traceparent));
+            }
         }
-        warn!(order_id = %request.order_id, "an idempotency key was used for two different orders; the second is rejected");
-        let rejected = self.event(Event::OrderRejected(request.clone()), traceparent);
-        outbox::append(tx, &[rejected]).await
+        outbox::append(tx, &rejected).await
     }
 
     /// Changes one order and writes the event of the change, in a transaction of its own. Gives what `change` gives,
@@ -167,6 +191,32 @@ impl Orders {
 
     fn event(&self, event: Event, traceparent: Option<String>) -> CloudEvent {
         CloudEvent::new(&*self.source, traceparent, event)
+    }
+}
+
+/// Places the orders of a group; `false` for one that was there before, or comes twice in the group.
+async fn insert(database: Database, births: Vec<Birth>) -> Vec<Result<bool, Arc<sqlx::Error>>> {
+    let mut ids = HashSet::new();
+    let firsts: Vec<_> = births.iter().filter(|birth| ids.insert(&birth.order.order_id)).collect();
+    match store::insert(database.pool(), &firsts).await {
+        Ok(mut inserted) => {
+            database.wake_relay();
+            births.iter().map(|birth| Ok(inserted.remove(birth.order.order_id.as_str()))).collect()
+        }
+        Err(error) if births.len() == 1 || is_unavailable(&error) => {
+            let error = Arc::new(error);
+            births.iter().map(|_| Err(Arc::clone(&error))).collect()
+        }
+        // One that the database refuses must not be the others' fate.
+        Err(_) => {
+            let mut outcomes = Vec::with_capacity(births.len());
+            for birth in &births {
+                let inserted = store::insert(database.pool(), &[birth]).await;
+                database.wake_relay();
+                outcomes.push(inserted.map(|inserted| !inserted.is_empty()).map_err(Arc::new));
+            }
+            outcomes
+        }
     }
 }
 

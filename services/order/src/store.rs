@@ -1,14 +1,18 @@
 //! The table of orders in SQL. Times are given by the caller, in microseconds, as PostgreSQL keeps them: an event says
 //! exactly what a later read says.
 
-use std::{collections::BTreeMap, str::FromStr, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    str::FromStr,
+    time::Duration,
+};
 
 use chassis::{db::Tx, outbox};
 use chrono::{DateTime, Utc};
 use contract::{
     Cancellation, CookStatus, DeliveryStatus, FreeText, Identifier, OrderReason, OrderSnapshot, OrderStatus, Quantity,
 };
-use sqlx::{FromRow, PgConnection, PgExecutor, PgPool, Postgres, QueryBuilder, postgres::PgQueryResult};
+use sqlx::{FromRow, PgConnection, PgExecutor, PgPool, Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use crate::domain::{Attempt, Order, Seen};
@@ -49,6 +53,20 @@ struct Row {
     attempt_tries: Option<i32>,
 }
 
+/// An order that is not in the table yet, with its event.
+#[derive(Debug)]
+pub(crate) struct Birth {
+    /// The order.
+    pub(crate) order: OrderSnapshot,
+    /// The event.
+    pub(crate) event: outbox::Row,
+}
+
+/// A statement's column: one value of each.
+fn column<'a, T, V>(of: &'a [T], value: impl Fn(&'a T) -> V) -> Vec<V> {
+    of.iter().map(value).collect()
+}
+
 /// A value that may be NULL.
 struct Maybe<T>(Option<T>);
 
@@ -86,30 +104,34 @@ impl From<Row> for Order {
     }
 }
 
-/// Inserts a new order and its event in one statement: one round trip, one commit. `false` when the order exists.
-pub(crate) async fn insert(db: impl PgExecutor<'_>, order: &OrderSnapshot, event: outbox::Row) -> sqlx::Result<bool> {
-    let sql = include_str!("insert.sql");
-    let done: PgQueryResult = sqlx::query(sql)
-        .bind(order.order_id.as_str())
-        .bind(order.customer_id.as_str())
-        .bind(order.restaurant_id.as_str())
-        .bind(order.menu_id.as_str())
-        .bind(i64::from(order.quantity))
-        .bind(order.address.as_ref().map(FreeText::as_str))
-        .bind(order.note.as_ref().map(FreeText::as_str))
-        .bind(order.status.as_str())
-        .bind(order.cancellation.as_str())
-        .bind(order.created_at)
-        .bind(order.version)
-        .bind(event.id)
-        .bind(event.aggregate_type)
-        .bind(event.kind)
-        .bind(event.payload)
-        .bind(event.headers)
-        .bind(event.shard)
-        .execute(db)
+/// Inserts new orders, each with its event, in one statement: one round trip, one commit. Gives the ids of those that were
+/// not there before. No two of `births` have one id.
+pub(crate) async fn insert(db: impl PgExecutor<'_>, births: &[&Birth]) -> sqlx::Result<HashSet<String>> {
+    let orders = |value: fn(&OrderSnapshot) -> &str| column(births, |birth| value(&birth.order));
+    let texts = |value: fn(&OrderSnapshot) -> Option<&FreeText>| {
+        column(births, |birth| value(&birth.order).map(FreeText::as_str))
+    };
+    let inserted: Vec<String> = sqlx::query_scalar(include_str!("insert.sql"))
+        .bind(orders(|o| o.order_id.as_str()))
+        .bind(orders(|o| o.customer_id.as_str()))
+        .bind(orders(|o| o.restaurant_id.as_str()))
+        .bind(orders(|o| o.menu_id.as_str()))
+        .bind(column(births, |birth| i64::from(birth.order.quantity)))
+        .bind(texts(|o| o.address.as_ref()))
+        .bind(texts(|o| o.note.as_ref()))
+        .bind(orders(|o| o.status.as_str()))
+        .bind(orders(|o| o.cancellation.as_str()))
+        .bind(column(births, |birth| birth.order.created_at))
+        .bind(column(births, |birth| birth.order.version))
+        .bind(column(births, |birth| birth.event.id))
+        .bind(column(births, |birth| birth.event.aggregate_type))
+        .bind(column(births, |birth| birth.event.kind))
+        .bind(column(births, |birth| birth.event.payload.as_str()))
+        .bind(column(births, |birth| birth.event.headers.as_str()))
+        .bind(column(births, |birth| birth.event.shard))
+        .fetch_all(db)
         .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(inserted.into_iter().collect())
 }
 
 /// The order.
@@ -130,9 +152,6 @@ pub(crate) async fn lock(db: &mut PgConnection, order_ids: &[&str]) -> sqlx::Res
 
 /// Writes changed orders, which the transaction has locked. A pending attempt is given up after `lease`.
 pub(crate) async fn save(tx: &mut Tx, orders: &[&Order], lease: Duration) -> sqlx::Result<()> {
-    fn column<'a, T>(orders: &'a [&Order], value: impl Fn(&'a Order) -> T) -> Vec<T> {
-        orders.iter().map(|order| value(order)).collect()
-    }
     if orders.is_empty() {
         return Ok(());
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ::tests::{platform::Platform, process::Service};
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use nix::sys::signal::Signal;
 
 use crate::{floor, load::Load, orders::Orders, servers::Servers, tally::Tally};
@@ -42,7 +42,7 @@ pub(crate) async fn measure(servers: &Servers, lasting: Duration) -> Result<Alon
     load.closed(WARM_UP).await;
 
     let before = floor(servers, lasting / 2).await?;
-    checkpoint(servers).await?;
+    servers.checkpoint().await?;
     let order = load.closed(lasting).await;
     if let Some(troubles) = order.troubles() {
         bail!("the order service alone: {troubles}");
@@ -53,13 +53,8 @@ pub(crate) async fn measure(servers: &Servers, lasting: Duration) -> Result<Alon
 }
 
 async fn floor(servers: &Servers, lasting: Duration) -> Result<f64> {
-    checkpoint(servers).await?;
+    servers.checkpoint().await?;
     tokio::task::block_in_place(|| floor::run(servers.postgres.url(), SCHEMA, CLIENTS, lasting, servers.directory()))
-}
-
-/// Writes out what was measured before, so that it is not written out during the next measurement.
-async fn checkpoint(servers: &Servers) -> Result<()> {
-    servers.database().execute("CHECKPOINT").await.map_err(|error| anyhow!(error))
 }
 
 async fn stop_all_but_order(platform: &mut Platform) {

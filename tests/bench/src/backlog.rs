@@ -1,6 +1,9 @@
 //! How much of what was taken is not yet done: rows of the outboxes, and messages that readers have not committed.
 
-use std::time::{Duration, Instant};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use ::tests::{invariants::Quiet, process::Service};
 use anyhow::{Context, Result, anyhow, bail};
@@ -23,15 +26,20 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 pub(crate) struct Look {
     /// When, from the start of the load.
     pub(crate) at: Duration,
-    /// Rows of all outboxes.
-    pub(crate) rows: i64,
+    /// Rows of each outbox.
+    pub(crate) outboxes: Vec<(Service, i64)>,
     /// Messages that each reader has not committed.
     pub(crate) lags: Vec<(Service, i64)>,
 }
 
 impl Look {
     pub(crate) fn total(&self) -> i64 {
-        self.rows + self.lags.iter().map(|(_, lag)| lag).sum::<i64>()
+        self.rows() + self.lags.iter().map(|(_, lag)| lag).sum::<i64>()
+    }
+
+    /// Rows of all outboxes.
+    pub(crate) fn rows(&self) -> i64 {
+        self.outboxes.iter().map(|(_, rows)| rows).sum()
     }
 
     /// What that reader has not committed.
@@ -80,12 +88,12 @@ pub(crate) async fn drain(platform: Quiet, limit: Duration) -> Result<History> {
 }
 
 async fn follow(platform: Quiet, limit: Duration, mut over: watch::Receiver<Option<Instant>>) -> Result<History> {
-    let (start, mut history, mut empty) = (Instant::now(), History::default(), 0);
-    let lags = tokio::task::block_in_place(|| Lags::of(&platform))?;
+    let (mut history, mut empty) = (History::default(), 0);
+    let looker = Looker::new(platform)?;
     loop {
         // Before the look: only one that began after the end tells what is left then.
         let end = *over.borrow();
-        let look = look(&platform, &lags, start).await?;
+        let look = looker.look().await?;
         let left = look.total();
         history.looks.push(look);
         let Some(end) = end else {
@@ -110,14 +118,55 @@ async fn follow(platform: Quiet, limit: Duration, mut over: watch::Receiver<Opti
     }
 }
 
-async fn look(platform: &Quiet, lags: &Lags, start: Instant) -> Result<Look> {
-    let (at, mut rows) = (start.elapsed(), 0);
-    for service in [Service::Order, Service::Cook, Service::Delivery] {
-        let schema = platform.schemas.get(&service).ok_or_else(|| anyhow!("{service} has no schema"))?;
-        let count = platform.database.number(&format!("SELECT count(*) FROM {schema}.outbox")).await;
-        rows += count.map_err(|error| anyhow!(error))?;
+/// The services that have an outbox.
+pub(crate) const PUBLISHERS: [Service; 3] = [Service::Order, Service::Cook, Service::Delivery];
+
+/// Who looks.
+pub(crate) struct Looker {
+    platform: Quiet,
+    lags: Lags,
+    start: Instant,
+}
+
+impl Looker {
+    /// Its clock starts now.
+    ///
+    /// # Errors
+    /// When Kafka does not answer.
+    pub(crate) fn new(platform: Quiet) -> Result<Self> {
+        let start = Instant::now();
+        let lags = tokio::task::block_in_place(|| Lags::of(&platform)?.once_led())?;
+        Ok(Self { platform, lags, start })
     }
-    Ok(Look { at, rows, lags: tokio::task::block_in_place(|| lags.each())? })
+
+    /// Looks once.
+    ///
+    /// # Errors
+    /// When Kafka or PostgreSQL does not answer.
+    pub(crate) async fn look(&self) -> Result<Look> {
+        let (at, mut outboxes) = (self.start.elapsed(), vec![]);
+        for service in PUBLISHERS {
+            outboxes.push((service, self.outbox(service, |table| format!("SELECT count(*) FROM {table}")).await?));
+        }
+        Ok(Look { at, outboxes, lags: tokio::task::block_in_place(|| self.lags.each())? })
+    }
+
+    /// The number that a query about a service's outbox gives; it is told the table's name.
+    ///
+    /// # Errors
+    /// What PostgreSQL says.
+    pub(crate) async fn outbox(&self, service: Service, query: impl FnOnce(&str) -> String) -> Result<i64> {
+        let schema = self.platform.schemas.get(&service).ok_or_else(|| anyhow!("{service} has no schema"))?;
+        self.number(&query(&format!("{schema}.outbox"))).await
+    }
+
+    /// The number that a query gives.
+    ///
+    /// # Errors
+    /// What PostgreSQL says.
+    pub(crate) async fn number(&self, query: &str) -> Result<i64> {
+        self.platform.database.number(query).await.map_err(|error| anyhow!(error))
+    }
 }
 
 /// Who asks Kafka. Its clients are kept: making them anew for each look would cost more than the looks.
@@ -148,6 +197,18 @@ impl Lags {
         });
         let readers = readers.collect::<Result<_>>()?;
         Ok(Self { partitions: list(Topic::ALL)?, asker, readers })
+    }
+
+    /// Itself, once Kafka answers about all partitions: those that were made just now have no leader for a moment.
+    fn once_led(self) -> Result<Self> {
+        let start = Instant::now();
+        while let Err(error) = self.each() {
+            if start.elapsed() > TIMEOUT {
+                return Err(error);
+            }
+            thread::sleep(SHORT_INTERVAL);
+        }
+        Ok(self)
     }
 
     /// How many messages each reader has not committed.
@@ -182,7 +243,7 @@ mod tests {
     fn the_end_is_the_first_look_after_it() {
         let look = |at, rows, lag| {
             let lags = vec![(Service::Cook, lag), (Service::Mypage, 0)];
-            Look { at: Duration::from_secs(at), rows, lags }
+            Look { at: Duration::from_secs(at), outboxes: vec![(Service::Order, rows), (Service::Delivery, 0)], lags }
         };
         let looks = vec![look(0, 0, 0), look(5, 7, 8), look(11, 3, 1), look(12, 0, 0)];
         let history = History { looks, drained: Duration::from_secs(2) };

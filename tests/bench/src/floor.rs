@@ -1,4 +1,5 @@
-//! The floor under the order service: pgbench committing the same statement, without any service around it.
+//! The floor under the order service: pgbench committing an order and its event, each in a statement and a transaction of
+//! its own, without any service around it.
 
 use std::{fmt::Write as _, path::Path, process::Command, time::Duration};
 
@@ -7,8 +8,8 @@ use contract::{CloudEvent, Event};
 use serde_json::json;
 use url::Url;
 
-/// The statement of the order service itself.
-const INSERT: &str = include_str!("../../../services/order/src/insert.sql");
+/// The statement. The service writes what comes at the same time in one; this is the floor of one that does not.
+const INSERT: &str = include_str!("floor.sql");
 
 /// Commits that statement as fast as `clients` connections can, and gives how often in a second.
 ///
@@ -65,7 +66,12 @@ fn script() -> Result<String> {
     for (name, last) in [("customer", 999), ("menu", 49), ("shard", 15)] {
         writeln!(script, "\\set {name} random(0, {last})")?;
     }
-    Ok(format!("{script}{};\n", fill_in(INSERT.trim_end(), &values)?))
+    Ok(format!("{script}{};\n", fill_in(statement(), &values)?))
+}
+
+/// The statement without the comment at its beginning.
+fn statement() -> &'static str {
+    INSERT.split_once('\n').map_or(INSERT, |(_, statement)| statement).trim_end()
 }
 
 /// The payload and the headers of an order's event.
@@ -96,7 +102,7 @@ fn fill_in(sql: &str, values: &[&str]) -> Result<String> {
     for part in parts {
         let (digits, rest) = part.split_at(part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len()));
         let value = digits.parse::<usize>().ok().and_then(|number| values.get(number.checked_sub(1)?));
-        filled.push_str(value.with_context(|| format!("no value for ${digits} of insert.sql: add it to floor.rs"))?);
+        filled.push_str(value.with_context(|| format!("no value for ${digits} of floor.sql: add it to floor.rs"))?);
         filled.push_str(rest);
     }
     Ok(filled)

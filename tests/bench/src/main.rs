@@ -1,7 +1,7 @@
 //! Measures the services on this machine: release builds as processes, with a real Kafka and a real PostgreSQL.
 //!
-//! `cargo xtask bench services` builds everything and runs it. The parts run one after another, each on what the one
-//! before has left: the order service alone and pgbench ([`alone`]), then the whole platform ([`pipeline`]).
+//! `cargo xtask bench` builds everything and runs it: [`services`] is about how much goes through, [`soak`] about
+//! whether anything grows meanwhile.
 
 mod alone;
 mod arrivals;
@@ -15,24 +15,25 @@ mod pipeline;
 mod plot;
 mod report;
 mod servers;
+mod services;
+mod soak;
+mod sustained;
 mod tally;
 mod usage;
 
-use std::{env, fs, path::PathBuf, process::ExitCode, thread, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail};
-use clap::Parser;
+use clap::{Parser, Subcommand, value_parser};
 use local::Progress;
 use tokio::runtime::Runtime;
 
-use crate::{
-    alone::Alone,
-    pipeline::{Paths, Pipeline, Saturation},
-    plot::Plots,
-    report::{Cost, Limit, Report},
-    servers::Servers,
-    tally::Tally,
-};
+use crate::{servers::Servers, soak::Course};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -41,12 +42,30 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Parser)]
 #[command(name = "bench")]
 struct Arguments {
-    /// How long each load lasts
-    #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(2..=600))]
-    seconds: u64,
-    /// Where services.md and services.png go
+    /// Where tables and plots go, each with the name of its part
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    #[command(subcommand)]
+    part: Part,
+}
+
+#[derive(Subcommand)]
+enum Part {
+    /// How much goes through, how fast, and at what cost
+    Services {
+        /// How long each load lasts
+        #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = value_parser!(u64).range(2..=600))]
+        seconds: u64,
+    },
+    /// Whether anything grows at a constant rate; fails when something does
+    Soak {
+        /// How long it lasts
+        #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = value_parser!(u64).range(20..=7200))]
+        seconds: u64,
+        /// Orders in a second
+        #[arg(long, value_name = "ORDERS", default_value_t = 200, value_parser = value_parser!(u32).range(1..=5000))]
+        rate: u32,
+    },
 }
 
 fn main() -> ExitCode {
@@ -59,145 +78,50 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments) -> Result<()> {
+fn run(Arguments { out, part }: &Arguments) -> Result<()> {
     let progress = Progress::new();
-    fs::create_dir_all(&arguments.out).with_context(|| format!("cannot make {}", arguments.out.display()))?;
+    fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
     let step = progress.step("start Kafka and PostgreSQL");
     // On this thread, which lives to the end: servers end with the thread that started them.
     let servers = Servers::start(&progress)?;
     step.done("");
-    let lasting = Duration::from_secs(arguments.seconds);
-    let (report, plots) = Runtime::new()?.block_on(async {
+    match *part {
+        Part::Services { seconds } => {
+            let lasting = Duration::from_secs(seconds);
+            let (report, plots) = unless_interrupted(services::measure(&servers, lasting, &progress))?;
+            let plot = write(out, "services", &report.markdown())?;
+            plot::draw(&plot, &plots, &report.costs)
+        }
+        Part::Soak { seconds, rate } => {
+            let course = Course { rate: rate.into(), lasting: Duration::from_secs(seconds) };
+            let outcome = unless_interrupted(soak::measure(&servers, course, &progress))?;
+            let plot = write(out, "soak", &outcome.markdown())?;
+            let [memory, backlog] = outcome.lines();
+            plot::draw_soak(&plot, &memory, &backlog)?;
+            outcome.failure().map_or(Ok(()), |failure| bail!(failure))
+        }
+    }
+}
+
+/// Measures to the end, or until Ctrl-C.
+fn unless_interrupted<T>(measuring: impl Future<Output = Result<T>>) -> Result<T> {
+    Runtime::new()?.block_on(async {
         tokio::select! {
-            measured = measure(&servers, lasting, &progress) => measured,
+            measured = measuring => measured,
             // Not ended at once: what was started has to go, too.
             interrupted = tokio::signal::ctrl_c() => {
                 interrupted?;
                 bail!("interrupted")
             }
         }
-    })?;
-    let text = report.markdown();
+    })
+}
+
+/// Prints the tables and writes them. Gives where the plot goes.
+fn write(out: &Path, name: &str, text: &str) -> Result<PathBuf> {
     print!("\n{text}");
-    fs::write(arguments.out.join("services.md"), &text)?;
-    let plot = arguments.out.join("services.png");
-    plot::draw(&plot, &plots, &report.costs)?;
+    fs::write(out.join(name).with_extension("md"), text)?;
+    let plot = out.join(name).with_extension("png");
     println!("\nplot: {}", plot.display());
-    Ok(())
-}
-
-/// Measures one part after the other.
-async fn measure(servers: &Servers, lasting: Duration, progress: &Progress) -> Result<(Report, Plots)> {
-    let (mut report, mut plots) = (Report::new(notes(lasting)), Plots::default());
-
-    let step = progress.step("order alone, and pgbench");
-    let alone = alone::measure(servers, lasting).await?;
-    step.done(&format!("{:.0} orders/s, {:.0} commits/s", alone.order.rate(), alone.floor()));
-
-    let step = progress.step("start the platform");
-    let mut pipeline = Pipeline::start(servers, lasting).await?;
-    step.done("");
-    let step = progress.step("find saturation");
-    let connections = pipeline.ramp().await?;
-    step.done(&format!("with {connections} connections"));
-    let step = progress.step("orders through the gateway");
-    let saturation = pipeline.saturate().await?;
-    step.done(&said(&saturation.tally));
-    let step = progress.step("orders straight to order");
-    let straight = pipeline.straight().await?;
-    step.done(&said(&straight));
-    let step = progress.step("reads while orders saturate");
-    let (beside, reads) = pipeline.read().await?;
-    step.done(&format!("{}; beside {}", said(&reads), said(&beside)));
-    let half = saturation.tally.rate() / 2.0;
-    let step = progress.step(&format!("{half:.0} orders/s"));
-    let (steady, left) = pipeline.constant(half).await?;
-    step.done(&said(&steady));
-    let step = progress.step("from order to delivery");
-    let paths = pipeline.paths().await?;
-    step.done(&said(&paths.tally));
-
-    rows_of_saturation(&mut report, &saturation, &straight, connections);
-    rows_of_order_alone(&mut report, &alone);
-    let name = format!("answer at half of saturation ({half:.0} orders/s)");
-    report.percentiles(&name, &steady.latency, (None, Some(Limit::AtMost(20.0))));
-    report.row("left to do after that", left as f64, "rows and messages", None);
-    rows_of_paths(&mut report, &paths);
-    report.percentiles("GET /mypages/{id} while orders saturate", &reads.latency, (None, Some(Limit::AtMost(10.0))));
-    let tallies = [&saturation.tally, &straight, &steady, &paths.tally, &reads, &beside];
-    troubles(&mut report, &tallies);
-
-    report.orders = saturation.tally.successes();
-    let memory = pipeline.finish().await?;
-    report.costs = costs(saturation.cpu, &memory);
-    plots.rates =
-        vec![("through the gateway", saturation.tally.per_second), ("straight to order", straight.per_second)];
-    plots.backlog = saturation.backlog;
-    plots.times = vec![
-        ("answer at half of saturation", steady.latency),
-        ("order to delivery started, at 200/s", paths.delivery),
-        ("order to MyPage, at 200/s", paths.page),
-        ("reads while orders saturate", reads.latency),
-    ];
-    Ok((report, plots))
-}
-
-fn rows_of_saturation(report: &mut Report, found: &Saturation, straight: &Tally, connections: usize) {
-    let Saturation { tally, backlog, .. } = found;
-    let (name, limit) =
-        (format!("orders taken through the gateway, {connections} connections"), Limit::AtLeast(1500.0));
-    report.row(name, tally.rate(), "orders/s", Some(limit));
-    report.row("orders taken straight by order", straight.rate(), "orders/s", None);
-    let whole = tally.took + backlog.drained;
-    let through = tally.successes() as f64 / whole.as_secs_f64();
-    report.row("orders through the whole pipeline, until delivered", through, "orders/s", None);
-    report.row("left to do when the load ended", backlog.at_end(tally.took) as f64, "rows and messages", None);
-    report.row("left to do at most", backlog.largest() as f64, "rows and messages", None);
-    report.row("until nothing was left", backlog.drained.as_secs_f64(), "s", None);
-}
-
-fn rows_of_order_alone(report: &mut Report, alone: &Alone) {
-    report.row("order alone, 16 connections", alone.order.rate(), "orders/s", None);
-    report.row("pgbench with the same statement, 16 clients", alone.floor(), "commits/s", None);
-    let [before, after] = alone.floors;
-    report.row("pgbench, before and after differ by", (after / before - 1.0).abs() * 100.0, "%", None);
-    let ratio = alone.order.rate() / alone.floor() * 100.0;
-    report.row("order alone against pgbench", ratio, "%", Some(Limit::AtLeast(50.0)));
-}
-
-fn rows_of_paths(report: &mut Report, paths: &Paths) {
-    let limits = (Some(Limit::AtMost(15.0)), Some(Limit::AtMost(50.0)));
-    report.percentiles("order to delivery started, at 200 orders/s", &paths.delivery, limits);
-    report.percentiles("order to MyPage, at 200 orders/s", &paths.page, (None, None));
-}
-
-/// What was not answered as it should have been, in all loads; numbers above must not be taken without it.
-fn troubles(report: &mut Report, tallies: &[&Tally]) {
-    let all: Vec<_> = tallies.iter().filter_map(|tally| tally.troubles()).collect();
-    report.notes.extend((!all.is_empty()).then(|| format!("Not all went well: {}.", all.join("; "))));
-}
-
-fn costs(cpu: Vec<(String, Duration)>, memory: &[(::tests::process::Service, f64, f64)]) -> Vec<Cost> {
-    let of =
-        |name: &str| memory.iter().find(|(service, ..)| service.name() == name).map(|(_, idle, now)| (*idle, *now));
-    cpu.into_iter().map(|(name, cpu)| Cost { memory: of(&name), name, cpu }).collect()
-}
-
-fn said(tally: &Tally) -> String {
-    let troubles = tally.troubles().map(|troubles| format!(" ({troubles})")).unwrap_or_default();
-    format!("{:.0}/s{troubles}", tally.rate())
-}
-
-/// What the machine is, and how it was measured.
-fn notes(lasting: Duration) -> Vec<String> {
-    let cores = thread::available_parallelism().map_or(0, usize::from);
-    vec![
-        format!(
-            "On {cores} cores, {}, which services, Kafka, PostgreSQL and the load share; each load lasts {} s.",
-            env::consts::ARCH,
-            lasting.as_secs()
-        ),
-        "PostgreSQL is durable (fsync and synchronous_commit on), for the services and for pgbench.".to_owned(),
-        "Saturation is a closed loop's rate; all times are an open loop's, from when a request was due.".to_owned(),
-    ]
+    Ok(plot)
 }

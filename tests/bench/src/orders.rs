@@ -73,11 +73,16 @@ impl Orders {
         format!("{}-{number}", self.run)
     }
 
+    /// The item of the order of that number.
+    fn menu(&self, number: u64) -> &str {
+        // MENUS is small, so the remainder is an index.
+        &self.menus[(number % self.menus.len() as u64) as usize]
+    }
+
     /// Makes the next order's request.
     fn request(&self, number: u64) -> Request<Full<Bytes>> {
         let customer = customer(number);
-        // MENUS is small, so the remainder is an index.
-        let menu = &self.menus[(number % self.menus.len() as u64) as usize];
+        let menu = self.menu(number);
         // Written by hand: nothing in it needs escaping, and it shares the machine with what is measured.
         let body = format!(
             r#"{{"customerId":"{customer}","restaurantId":"{RESTAURANT}","menuId":"{menu}","quantity":1,"address":"12 Market Street, third floor"}}"#
@@ -109,11 +114,58 @@ impl Orders {
         let orders = Arc::clone(self);
         Arc::new(move |_| page(&orders.id(rand::rng().random_range(0..count))))
     }
+
+    /// The number of the order that was made `behind` orders ago.
+    pub(crate) fn earlier(&self, behind: u64) -> u64 {
+        self.made().saturating_sub(behind)
+    }
+
+    /// Cancellations, each of the order that was made `behind` orders ago.
+    pub(crate) fn cancel(self: &Arc<Self>, behind: u64) -> Make {
+        let orders = Arc::clone(self);
+        Arc::new(move |_| {
+            let path = format!("/orders/{}/cancel", orders.id(orders.earlier(behind)));
+            made(Request::post(path).header(header::HOST, HOST).body(Full::default()))
+        })
+    }
+
+    /// Reads of all kinds of pages, most of them of one of the orders until `behind` orders ago.
+    pub(crate) fn browse(self: &Arc<Self>, behind: u64) -> Make {
+        let orders = Arc::clone(self);
+        Arc::new(move |_| {
+            let mut rng = rand::rng();
+            let number = rng.random_range(0..=orders.earlier(behind));
+            match rng.random_range(0..10) {
+                0 => get(&format!("/mypages?customerId={}", customer(number))),
+                1 => get(&format!("/orders?customerId={}", customer(number))),
+                2 => get(&format!("/menus/{}", orders.menu(number))),
+                3 => get("/cooks?state=STARTED"),
+                4 => get("/deliveries?state=STARTED"),
+                _ => page(&orders.id(number)),
+            }
+        })
+    }
+
+    /// Restocks by one portion.
+    pub(crate) fn restock(self: &Arc<Self>) -> Make {
+        let orders = Arc::clone(self);
+        Arc::new(move |_| {
+            let restock = Request::post(format!("/menus/{}/restock", orders.menu(rand::rng().random())))
+                .header(header::HOST, HOST)
+                .header(header::CONTENT_TYPE, "application/json")
+                .header("idempotency-key", fresh());
+            made(restock.body(r#"{"quantity":1}"#.into()))
+        })
+    }
 }
 
 /// A read of an order's page.
 pub(crate) fn page(order: &Identifier) -> Request<Full<Bytes>> {
-    made(Request::get(format!("/mypages/{order}")).header(header::HOST, HOST).body(Full::default()))
+    get(&format!("/mypages/{order}"))
+}
+
+fn get(path: &str) -> Request<Full<Bytes>> {
+    made(Request::get(path).header(header::HOST, HOST).body(Full::default()))
 }
 
 fn made(request: http::Result<Request<Full<Bytes>>>) -> Request<Full<Bytes>> {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use ::tests::{metrics::Metrics, platform::Platform, process::Service};
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use contract::Topic;
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     orders::Orders,
     pages::Pages,
     servers::Servers,
+    sustained::{STEP, STEPS, Search, Step},
     tally::{Tally, Times},
     usage,
 };
@@ -53,6 +54,13 @@ pub(crate) struct Saturation {
     pub(crate) cpu: Vec<(String, Duration)>,
 }
 
+impl Saturation {
+    /// Orders in a second, until all that they brought was done.
+    pub(crate) fn through(&self) -> f64 {
+        self.tally.successes() as f64 / (self.tally.took + self.backlog.drained).as_secs_f64()
+    }
+}
+
 /// How long it takes from one end to the other.
 pub(crate) struct Paths {
     pub(crate) tally: Tally,
@@ -65,8 +73,8 @@ impl<'a> Pipeline<'a> {
     pub(crate) async fn start(servers: &'a Servers, lasting: Duration) -> Result<Self> {
         let platform = servers.platform().await;
         let idle = memory(&platform).await?;
-        // Four loads and the ramp, with some to spare.
-        let seconds = 5 * lasting.as_secs() + 30;
+        // Three loads, two of half their time, the steps and the ramp, with some to spare.
+        let seconds = (5 * lasting + STEPS * STEP).as_secs() + 30;
         let orders = Orders::stock_up(&platform.api, MOST_ORDERS_PER_SECOND * seconds).await?;
         Ok(Self { servers, platform, orders, lasting, connections: RAMP[0], idle })
     }
@@ -97,7 +105,7 @@ impl<'a> Pipeline<'a> {
 
     /// The same past the gateway.
     pub(crate) async fn straight(&mut self) -> Result<Tally> {
-        let tally = self.load(Service::Order, self.connections).closed(self.lasting).await;
+        let tally = self.load(Service::Order, self.connections).closed(half_of(self.lasting)).await;
         self.rest().await?;
         Ok(tally)
     }
@@ -107,9 +115,28 @@ impl<'a> Pipeline<'a> {
         let (known, gateway) = (self.orders.made(), self.address(Service::Gateway));
         let reads = Load { target: gateway, connections: OPEN_CONNECTIONS, make: self.orders.read(known) };
         let orders = self.load(Service::Gateway, self.connections);
-        let both = futures::join!(orders.closed(self.lasting), reads.open(READS_PER_SECOND, self.lasting));
+        let lasting = half_of(self.lasting);
+        let both = futures::join!(orders.closed(lasting), reads.open(READS_PER_SECOND, lasting));
         self.rest().await?;
         Ok(both)
+    }
+
+    /// Finds the highest rate that can go on, from what saturation has shown: more than that cannot be taken, and about
+    /// as much as went through with all that it brought can. Says what came of each.
+    pub(crate) async fn sustain(&mut self, saturation: &Saturation, said: impl Fn(&Step)) -> Result<Step> {
+        let most = saturation.tally.rate();
+        let mut search = Search::new(saturation.through(), most);
+        for _ in 0..STEPS {
+            let Some(rate) = search.next() else { break };
+            let load = self.load(Service::Gateway, OPEN_CONNECTIONS);
+            let watched = backlog::watch(self.platform.quiet(), self.patience(), load.open(rate, STEP));
+            let (tally, backlog) = watched.await?;
+            let step = Step::of(rate, STEP, &tally, &backlog);
+            said(&step);
+            search.learn(step);
+            self.servers.checkpoint().await?;
+        }
+        search.best().with_context(|| format!("no rate can go on, of those up to {most:.0} orders/s"))
     }
 
     /// Places that many orders a second. Gives what was answered, and what was left to do at the end.
@@ -176,7 +203,7 @@ impl<'a> Pipeline<'a> {
     /// Waits until nothing is left to do, and until it is on the disk.
     async fn rest(&mut self) -> Result<History> {
         let history = backlog::drain(self.platform.quiet(), self.patience()).await?;
-        self.servers.database().execute("CHECKPOINT").await.map_err(|error| anyhow!(error))?;
+        self.servers.checkpoint().await?;
         Ok(history)
     }
 
@@ -199,6 +226,11 @@ impl<'a> Pipeline<'a> {
         used.push(("load".to_owned(), usage::cpu_of_this_process()?));
         Ok(used)
     }
+}
+
+/// How long what saturates again lasts, when loads last so long, in whole seconds: it leaves a lot to do.
+pub(crate) fn half_of(lasting: Duration) -> Duration {
+    Duration::from_secs((lasting.as_secs() / 2).max(2))
 }
 
 /// What each process holds, in MB.

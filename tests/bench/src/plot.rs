@@ -64,18 +64,17 @@ impl Scale {
     }
 }
 
-type Line = (String, Vec<(f64, f64)>);
+/// A name, and points from left to right.
+pub(crate) type Line = (String, Vec<(f64, f64)>);
 type Area<'a> = DrawingArea<BitMapBackend<'a>, plotters::coord::Shift>;
 type Chart<'a, 'b> = ChartContext<'a, BitMapBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
-/// Writes the plot to `file`.
+/// Writes the plot of what goes through to `file`.
 ///
 /// # Errors
 /// When the file cannot be written.
 pub(crate) fn draw(file: &Path, plots: &Plots, costs: &[Cost]) -> Result<()> {
-    register_font(FONT, FontStyle::Normal, dejavu::sans::regular()).map_err(|_| anyhow!("the font is not one"))?;
-    let root = BitMapBackend::new(file, SIZE).into_drawing_area();
-    root.fill(&WHITE)?;
+    let root = canvas(file, SIZE)?;
     let [rates, backlog, times, bars] = &root.split_evenly((2, 2))[..] else {
         return Err(anyhow!("four areas were asked for"));
     };
@@ -87,7 +86,7 @@ pub(crate) fn draw(file: &Path, plots: &Plots, costs: &[Cost]) -> Result<()> {
     let line = |name: String, value: &dyn Fn(&Look) -> i64| -> Line {
         (name, plots.backlog.looks.iter().map(|look| (look.at.as_secs_f64(), value(look) as f64)).collect())
     };
-    let mut of_backlog = vec![line("rows of the outboxes".to_owned(), &|look| look.rows)];
+    let mut of_backlog = vec![line("rows of the outboxes".to_owned(), &|look| look.rows())];
     for service in [Service::Order, Service::Cook, Service::Delivery, Service::Mypage] {
         of_backlog.push(line(format!("messages that {service} has not done"), &|look| look.lag(service)));
     }
@@ -103,6 +102,29 @@ pub(crate) fn draw(file: &Path, plots: &Plots, costs: &[Cost]) -> Result<()> {
     costs_of(bars, costs)?;
     root.present()?;
     Ok(())
+}
+
+/// Writes the plot of a soak to `file`: what each service holds, and what is left to do.
+///
+/// # Errors
+/// When the file cannot be written.
+pub(crate) fn draw_soak(file: &Path, memory: &[Line], backlog: &[Line]) -> Result<()> {
+    let root = canvas(file, (SIZE.0, SIZE.1 / 2))?;
+    let (left, right) = root.split_horizontally(SIZE.0 / 2);
+    let legend = SeriesLabelPosition::LowerRight;
+    Diagram { caption: "Resident memory, MB", unit: "s", scale: Scale::Linear, legend }.draw(&left, memory)?;
+    let legend = SeriesLabelPosition::UpperRight;
+    Diagram { caption: "Left to do", unit: "s", scale: Scale::Linear, legend }.draw(&right, backlog)?;
+    root.present()?;
+    Ok(())
+}
+
+/// A white plane.
+fn canvas(file: &Path, size: (u32, u32)) -> Result<Area<'_>> {
+    register_font(FONT, FontStyle::Normal, dejavu::sans::regular()).map_err(|_| anyhow!("the font is not one"))?;
+    let root = BitMapBackend::new(file, size).into_drawing_area();
+    root.fill(&WHITE)?;
+    Ok(root)
 }
 
 /// Orders in each whole second: the last was cut off.
@@ -187,7 +209,7 @@ mod tests {
         (1..500).for_each(|n| times.record(Duration::from_micros(n * n)));
         let looks = (0..9).map(|n| Look {
             at: Duration::from_secs(n),
-            rows: 40 - 5 * n as i64,
+            outboxes: vec![(Service::Order, 40 - 5 * n as i64)],
             lags: vec![(Service::Mypage, 7 * n as i64)],
         });
         let plots = Plots {
@@ -203,6 +225,10 @@ mod tests {
             draw(&file, plots, costs).unwrap();
             assert!(std::fs::read(&file).unwrap().starts_with(b"\x89PNG"), "{name}");
         }
+        let line: Line = ("order".to_owned(), vec![(0.0, 11.5), (10.0, 12.0)]);
+        let soak = directory.path().join("soak.png");
+        draw_soak(&soak, &[line], &[]).unwrap();
+        assert!(std::fs::read(&soak).unwrap().starts_with(b"\x89PNG"));
         if let Some(keep) = std::env::var_os("BENCH_KEEP_PLOT") {
             std::fs::copy(directory.path().join("full.png"), keep).unwrap();
         }

@@ -109,7 +109,9 @@ fn mark(limit: Limit, value: f64) -> &'static str {
 }
 
 /// As many digits as mean something.
-fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
+    // No "-0.0".
+    let value = if value.abs() < 0.05 { 0.0 } else { value };
     if value.abs() < 100.0 { format!("{value:.1}") } else { format!("{value:.0}") }
 }
 

@@ -7,7 +7,7 @@ use ::tests::{
     kafka::Kafka,
     platform::{Platform, Setup},
 };
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use local::{Binaries, Cache, Progress};
 use tempfile::TempDir;
 
@@ -49,9 +49,22 @@ impl Servers {
         Database::new(self.postgres.url())
     }
 
+    /// Writes out what was measured before, so that it is not written out during the next measurement.
+    ///
+    /// # Errors
+    /// What PostgreSQL says.
+    pub(crate) async fn checkpoint(&self) -> Result<()> {
+        self.database().execute("CHECKPOINT").await.map_err(|error| anyhow!(error))
+    }
+
     /// A new platform, whose kitchen and courier finish at once.
     pub(crate) async fn platform(&self) -> Platform {
-        let setup = Setup { partitions: PARTITIONS, ..Setup::default() };
+        self.platform_with(Setup::default()).await
+    }
+
+    /// A new platform with as many partitions as the operator makes.
+    pub(crate) async fn platform_with(&self, setup: Setup) -> Platform {
+        let setup = Setup { partitions: PARTITIONS, ..setup };
         Platform::start_on(setup, Kafka::new(self.kafka.bootstrap_servers()), self.database()).await
     }
 }

@@ -103,19 +103,41 @@ impl Tally {
         self.answers.iter().filter(|(status, _)| is_success(**status)).map(|(_, count)| count).sum()
     }
 
+    /// How many had done so when so many whole seconds were over.
+    pub(crate) fn successes_within(&self, time: Duration) -> u64 {
+        // More seconds than memory holds are all of them.
+        let seconds = usize::try_from(time.as_secs()).unwrap_or(usize::MAX);
+        self.per_second.iter().take(seconds).sum()
+    }
+
     /// How many did what they were to do in a second.
     pub(crate) fn rate(&self) -> f64 {
         self.successes() as f64 / self.took.as_secs_f64()
     }
 
+    /// How many requests there were to be.
+    pub(crate) fn asked(&self) -> u64 {
+        self.answers.values().sum::<u64>() + self.failures + self.unsent
+    }
+
     /// What went wrong, in words; `None` when all succeeded.
     pub(crate) fn troubles(&self) -> Option<String> {
-        let others = self.answers.iter().filter(|(status, _)| !is_success(**status));
-        let mut said: Vec<_> = others.map(|(status, count)| format!("{count} × {status}")).collect();
+        let said = self.say(|status| !is_success(status));
+        (!said.is_empty()).then_some(said)
+    }
+
+    /// How many had which answer, in words.
+    pub(crate) fn said(&self) -> String {
+        self.say(|_| true)
+    }
+
+    fn say(&self, of: impl Fn(u16) -> bool) -> String {
+        let answers = self.answers.iter().filter(|(status, _)| of(**status));
+        let mut said: Vec<_> = answers.map(|(status, count)| format!("{count} × {status}")).collect();
         let reason = self.failure.as_deref().unwrap_or_default();
         said.extend((self.failures > 0).then(|| format!("{} × no answer ({reason})", self.failures)));
         said.extend((self.unsent > 0).then(|| format!("{} never sent", self.unsent)));
-        (!said.is_empty()).then(|| said.join(", "))
+        said.join(", ")
     }
 }
 
@@ -143,7 +165,10 @@ mod tests {
         tally.took = Duration::from_millis(500);
         assert_eq!((tally.successes(), tally.rate(), tally.latency.0.len()), (1, 2.0, 3));
         assert_eq!(tally.per_second, [1]);
+        tally.per_second = vec![4, 2, 1];
+        assert_eq!([0, 2, 9].map(|seconds| tally.successes_within(Duration::from_secs(seconds))), [0, 6, 7]);
         assert_eq!(tally.troubles().unwrap(), "1 × 202, 1 × no answer (refused), 3 never sent");
+        assert_eq!((tally.asked(), tally.said()), (6, "1 × 201, ".to_owned() + &tally.troubles().unwrap()));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What processes cost: their processor time, from /proc.
+//! What processes cost: their processor time, and what they hold, from /proc.
 
 use std::{collections::BTreeMap, fs, time::Duration};
 
@@ -34,6 +34,38 @@ pub(crate) fn cpu(pid: u32) -> Result<Duration> {
 pub(crate) fn cpu_of_this_process() -> Result<Duration> {
     let line = fs::read_to_string("/proc/self/stat").context("cannot read /proc/self/stat")?;
     duration(parse(&line).context("/proc/self/stat is not what proc(5) says")?.ticks)
+}
+
+/// What a process holds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Held {
+    /// Resident, in MB.
+    pub(crate) memory: f64,
+    pub(crate) threads: f64,
+    /// Open files, sockets and the like.
+    pub(crate) descriptors: f64,
+}
+
+/// What a process holds now.
+///
+/// # Errors
+/// When the process is gone.
+pub(crate) fn held(pid: u32) -> Result<Held> {
+    let gone = || format!("process {pid} is gone");
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).with_context(gone)?;
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).with_context(gone)?.count() as f64;
+    // A process that has ended, and was not waited for, has no memory.
+    let (memory, threads) = parse_status(&status).with_context(gone)?;
+    Ok(Held { memory, threads, descriptors })
+}
+
+/// Reads MB of resident memory and the number of threads out of /proc/PID/status.
+fn parse_status(status: &str) -> Option<(f64, f64)> {
+    let number = |name: &str| {
+        let value = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+        value.split_whitespace().next()?.parse::<f64>().ok()
+    };
+    Some((number("VmRSS")? * 1024.0 / 1e6, number("Threads")?))
 }
 
 fn duration(ticks: u64) -> Result<Duration> {
@@ -78,6 +110,15 @@ mod tests {
         let line = "7 (a) b (c) S 3 7 7 0 -1 4194560 100 0 0 0 11 22 33 44 20 0 1 0";
         assert_eq!(parse(line), Some(Stat { parent: 3, ticks: 33, ticks_of_children: 77 }));
         assert_eq!(parse("7 (a"), None);
+    }
+
+    #[test]
+    fn what_is_held_is_read() {
+        let status = "Name:\ta\nVmHWM:\t  9000 kB\nVmRSS:\t    5000 kB\nThreads:\t7\n";
+        assert_eq!(parse_status(status), Some((5.12, 7.0)));
+        assert_eq!(parse_status("Name:\ta\nThreads:\t1\n"), None);
+        let held = held(std::process::id()).unwrap();
+        assert!(held.memory > 1.0 && held.threads >= 1.0 && held.descriptors >= 3.0, "{held:?}");
     }
 
     #[test]

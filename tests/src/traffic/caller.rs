@@ -11,7 +11,7 @@ use std::{
 use reqwest::RequestBuilder;
 use tokio::time::Instant;
 
-use super::Record;
+use super::{Record, record::NO_ANSWER};
 use crate::api::{Answer, Api, text};
 
 /// How long one answer is waited for: longer than the gateway itself waits.
@@ -49,7 +49,7 @@ impl Caller {
         loop {
             let gateway = &self.gateways[self.turn.fetch_add(1, Ordering::Relaxed) % self.gateways.len()];
             let answer = gateway.try_send(request(gateway)).await;
-            let said = answer.as_ref().map_or("no answer".to_owned(), said);
+            let said = answer.as_ref().map_or(NO_ANSWER.to_owned(), said);
             self.note(|record| record.answered(what, said));
             match answer {
                 Ok(answer) if !tells_nothing(answer.status) => return Some(answer),

@@ -10,6 +10,9 @@ use crate::{
     invariants::{Acceptance, Restock, Told},
 };
 
+/// What is noted of a request that was not answered.
+pub(super) const NO_ANSWER: &str = "no answer";
+
 /// Everything that was answered.
 #[derive(Debug, Clone, Default)]
 pub struct Record {
@@ -26,6 +29,24 @@ pub struct Record {
 }
 
 impl Record {
+    /// How many orders were accepted for later.
+    pub fn deferred(&self) -> usize {
+        self.told.accepted.values().filter(|how| **how == Acceptance::Deferred).count()
+    }
+
+    /// How often a request of that kind was answered with that status.
+    pub fn count(&self, what: &str, status: &str) -> usize {
+        let matching =
+            self.answers.iter().filter(|((asked, said), _)| *asked == what && said.split(' ').next() == Some(status));
+        matching.map(|(_, count)| count).sum()
+    }
+
+    /// Every answer that told nothing, with the requests that it was given to, and how often.
+    pub fn failures(&self) -> Vec<String> {
+        let failures = self.answers.iter().filter(|((_, said), _)| said.starts_with('5') || said == NO_ANSWER);
+        failures.map(|((what, said), count)| format!("{what}: {said} x {count}")).collect()
+    }
+
     pub(super) fn answered(&mut self, what: &'static str, said: String) {
         *self.answers.entry((what, said)).or_default() += 1;
     }
@@ -80,12 +101,12 @@ impl Record {
 
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let deferred = self.told.accepted.values().filter(|how| **how == Acceptance::Deferred).count();
         writeln!(
             f,
-            "{} orders accepted ({deferred} of them deferred), {} cancelled, {} refused to cancel, {} restocks; {} outcomes \
+            "{} orders accepted ({} of them deferred), {} cancelled, {} refused to cancel, {} restocks; {} outcomes \
              unknown; the slowest order took {:.1} s",
             self.told.accepted.len(),
+            self.deferred(),
             self.told.cancelled.len(),
             self.told.refused.len(),
             self.told.restocks.len(),

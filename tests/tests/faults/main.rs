@@ -4,8 +4,15 @@
 //! seed, which is printed; `FAULT_SEED` gives it again.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
+mod cut;
 mod database;
+mod disk;
 mod kafka;
+mod leftovers;
+mod logs;
 mod messages;
+mod network;
+mod servers;
 mod services;
+mod topics;
 mod trial;

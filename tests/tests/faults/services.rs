@@ -1,10 +1,10 @@
 //! Processes of services that end without a word, freeze, or are away altogether.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use nix::sys::signal::Signal;
-use rand::{Rng, seq::SliceRandom};
-use tests::{invariants::Acceptance, process::Service};
+use rand::seq::SliceRandom;
+use tests::{process::Service, wait};
 
 use crate::trial::Trial;
 
@@ -13,15 +13,23 @@ const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_services_lose_nothing_and_double_nothing() {
-    let mut trial = Trial::start(40).await;
+    let mut trial = Trial::start(35).await;
+    let (mut next, mut killed) = (vec![], BTreeSet::new());
     while trial.is_loaded() {
         trial.pause(SECOND, 3 * SECOND).await;
-        let place = trial.rng.random_range(0..trial.platform.processes().len());
+        if next.is_empty() {
+            next = Service::ALL.to_vec();
+            next.shuffle(&mut trial.rng);
+        }
+        let service = next.pop().expect("not empty");
+        let place = trial.draw(service);
         trial.say(&format!("killing {}", trial.platform.processes()[place].plan().pod));
         trial.platform.processes_mut()[place].kill().await;
         trial.pause(100 * MILLISECOND, 3 * SECOND).await;
         trial.platform.processes_mut()[place].restart().await;
+        killed.insert(service);
     }
+    assert_eq!(killed.len(), Service::ALL.len(), "not each service was killed: {killed:?}");
     trial.finish().await;
 }
 
@@ -29,16 +37,20 @@ async fn killed_services_lose_nothing_and_double_nothing() {
 async fn a_service_that_was_frozen_longer_than_its_session_finds_its_work_done_and_does_no_harm() {
     /// Longer than the consumers' session time-out (10 s) and the outbox' leases.
     const FROZEN: Duration = Duration::from_secs(12);
+    const LONGEST: Duration = Duration::from_secs(10);
     let mut trial = Trial::start(45).await;
     let mut services = [Service::Order, Service::Cook, Service::Delivery, Service::Mypage];
     services.shuffle(&mut trial.rng);
     for service in &services[..3] {
         trial.pause(SECOND, 2 * SECOND).await;
-        let places = trial.places(*service);
-        let place = places[trial.rng.random_range(0..places.len())];
+        let place = trial.draw(*service);
         trial.say(&format!("freezing {}", trial.platform.processes()[place].plan().pod));
         trial.platform.processes()[place].signal(Signal::SIGSTOP);
         tokio::time::sleep(FROZEN).await;
+        wait::until(&format!("the group of {service} without it"), LONGEST, async || {
+            wait::equals(trial.platform.group_members(*service), 1)
+        })
+        .await;
         trial.platform.processes()[place].signal(Signal::SIGCONT);
     }
     trial.finish().await;
@@ -58,7 +70,6 @@ async fn with_order_away_altogether_orders_are_taken_and_become_orders_once() {
     for place in &places {
         trial.platform.processes_mut()[*place].restart().await;
     }
-    let outcome = trial.finish().await;
-    let deferred = outcome.record.told.accepted.values().filter(|how| **how == Acceptance::Deferred).count();
-    assert!(deferred > 0, "no order was taken while order was away");
+    let record = trial.finish().await;
+    assert!(record.deferred() > 0, "no order was taken while order was away: {record}");
 }

@@ -18,4 +18,5 @@ mod orders;
 mod problems;
 mod replicas;
 mod stock;
+mod streams;
 mod tools;

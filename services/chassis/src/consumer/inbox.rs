@@ -1,17 +1,23 @@
-//! Which messages were applied.
+//! Which messages were applied, where the service's own state does not tell.
 
 use std::collections::HashSet;
 
 use chrono::NaiveDate;
-use contract::CloudEvent;
+use contract::{CloudEvent, Event};
 use uuid::Uuid;
 
 use crate::db::Tx;
 
-/// Writes the messages' ids down and returns those that were not there before, in their order.
-pub(super) async fn record(tx: &mut Tx, reader: &str, events: &[CloudEvent]) -> Result<Vec<CloudEvent>, sqlx::Error> {
-    let (ids, days): (Vec<Uuid>, Vec<NaiveDate>) =
-        events.iter().map(|event| (event.id, event.time.date_naive())).unzip();
+/// Writes down the ids of the events that it `keeps`, and returns all events without those of them that were there
+/// before, in their order.
+pub(super) async fn record(
+    tx: &mut Tx,
+    reader: &str,
+    events: &[CloudEvent],
+    keeps: fn(&Event) -> bool,
+) -> Result<Vec<CloudEvent>, sqlx::Error> {
+    let kept = events.iter().filter(|event| keeps(&event.event));
+    let (ids, days): (Vec<Uuid>, Vec<NaiveDate>) = kept.map(|event| (event.id, event.time.date_naive())).unzip();
     let new: Vec<Uuid> = sqlx::query_scalar(
         // One order of locking, whatever the order of the messages: no two replicas wait for each other.
         "INSERT INTO inbox (reader, message_id, day)
@@ -23,12 +29,12 @@ pub(super) async fn record(tx: &mut Tx, reader: &str, events: &[CloudEvent]) -> 
     .bind(days)
     .fetch_all(&mut **tx)
     .await?;
-    Ok(first_of_each(events, new.into_iter().collect()))
+    Ok(first_of_each(events, new.into_iter().collect(), keeps))
 }
 
-/// The events whose ids are in `new`, each once: one batch may hold a repetition too.
-fn first_of_each(events: &[CloudEvent], mut new: HashSet<Uuid>) -> Vec<CloudEvent> {
-    events.iter().filter(|event| new.remove(&event.id)).cloned().collect()
+/// The events that it does not keep, and those whose ids are in `new`, each once: one batch may hold a repetition too.
+fn first_of_each(events: &[CloudEvent], mut new: HashSet<Uuid>, keeps: fn(&Event) -> bool) -> Vec<CloudEvent> {
+    events.iter().filter(|event| !keeps(&event.event) || new.remove(&event.id)).cloned().collect()
 }
 
 #[cfg(test)]
@@ -44,6 +50,8 @@ mod tests {
         };
         let (a, b, old) = (event("a"), event("b"), event("old"));
         let events = [b.clone(), old, a.clone(), b.clone()];
-        assert_eq!(first_of_each(&events, HashSet::from([a.id, b.id])), [b, a]);
+        let new = HashSet::from([a.id, b.id]);
+        assert_eq!(first_of_each(&events, new.clone(), |_| true), [b, a]);
+        assert_eq!(first_of_each(&events, new, |_| false), events);
     }
 }

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use crate::{
+    config::Retention,
     db::{Database, Tx},
     tasks::Tasks,
 };
@@ -17,16 +18,15 @@ const EVERY: Duration = Duration::from_secs(60 * 60);
 /// So many days ahead of today have partitions: enough for clocks that are ahead, and for an outage over a weekend.
 const AHEAD: u64 = 3;
 
-/// Keeps the partitions in step with the days, as one of `tasks`. Events of the last `retention` are remembered; all
-/// for ever without one.
-pub(crate) fn start(tasks: &Tasks, database: Database, retention: Option<Duration>) {
+/// Keeps the partitions in step with the days, as one of `tasks`. Events are remembered for `retention`.
+pub(crate) fn start(tasks: &Tasks, database: Database, retention: Retention) {
     tasks.spawn("inbox-days", move |stop| {
         let database = database.clone();
         async move { run(&database, retention, stop).await }
     });
 }
 
-async fn run(database: &Database, retention: Option<Duration>, stop: CancellationToken) -> anyhow::Result<()> {
+async fn run(database: &Database, retention: Retention, stop: CancellationToken) -> anyhow::Result<()> {
     while !stop.is_cancelled() {
         keep(database, retention).await?;
         tokio::select! {
@@ -46,9 +46,12 @@ struct Plan {
     oldest: Option<NaiveDate>,
 }
 
-fn plan(existing: &BTreeSet<NaiveDate>, today: NaiveDate, retention: Option<Duration>) -> Plan {
+fn plan(existing: &BTreeSet<NaiveDate>, today: NaiveDate, retention: Retention) -> Plan {
     // A day is kept until its last moment is older than the retention.
-    let oldest = retention.and_then(|kept| today.checked_sub_days(Days::new(kept.as_secs().div_ceil(24 * 60 * 60))));
+    let oldest = match retention {
+        Retention::For(kept) => today.checked_sub_days(Days::new(kept.as_secs().div_ceil(24 * 60 * 60))),
+        Retention::Forever => None,
+    };
     let days = (0..=AHEAD).filter_map(|ahead| today.checked_add_days(Days::new(ahead)));
     Plan {
         create: days.filter(|day| !existing.contains(day)).collect(),
@@ -57,40 +60,39 @@ fn plan(existing: &BTreeSet<NaiveDate>, today: NaiveDate, retention: Option<Dura
     }
 }
 
-/// Makes and drops partitions, each in a transaction of its own, so that readers wait for an instant only.
-async fn keep(database: &Database, retention: Option<Duration>) -> anyhow::Result<()> {
-    let existing = existing(database).await?;
-    let plan = plan(&existing, Utc::now().date_naive(), retention);
-    for day in plan.create {
+/// Makes and drops partitions, each in a transaction of its own, so that readers wait for an instant only. What there is
+/// to do is looked at under a lock: another replica may just have done it.
+async fn keep(database: &Database, retention: Retention) -> anyhow::Result<()> {
+    loop {
         let mut tx = database.begin().await?;
-        if one_at_a_time(&mut tx).await? {
-            create(&mut tx, day).await?;
+        if !one_at_a_time(&mut tx).await? {
+            return Ok(());
+        }
+        let plan = plan(&existing(&mut tx).await?, Utc::now().date_naive(), retention);
+        if let Some(day) = plan.create.first() {
+            create(&mut tx, *day).await?;
             tx.commit().await?;
             debug!(%day, "the inbox has a partition for a day to come");
-        }
-    }
-    for day in plan.drop {
-        let mut tx = database.begin().await?;
-        if one_at_a_time(&mut tx).await? {
-            let partition = name(day);
-            sqlx::raw_sql(AssertSqlSafe(format!("DROP TABLE IF EXISTS {partition}"))).execute(&mut *tx).await?;
+        } else if let Some(day) = plan.drop.first() {
+            let partition = name(*day);
+            sqlx::raw_sql(AssertSqlSafe(format!("DROP TABLE {partition}"))).execute(&mut *tx).await?;
             tx.commit().await?;
             info!(%day, "the inbox has forgotten a day");
+        } else {
+            // Events with times that no partition was made for.
+            sqlx::query("DELETE FROM inbox_default WHERE day < $1").bind(plan.oldest).execute(&mut *tx).await?;
+            tx.commit().await?;
+            return Ok(());
         }
     }
-    if let Some(oldest) = plan.oldest {
-        // Events with times that no partition was made for.
-        sqlx::query("DELETE FROM inbox_default WHERE day < $1").bind(oldest).execute(database.pool()).await?;
-    }
-    Ok(())
 }
 
-async fn existing(database: &Database) -> Result<BTreeSet<NaiveDate>, sqlx::Error> {
+async fn existing(tx: &mut Tx) -> Result<BTreeSet<NaiveDate>, sqlx::Error> {
     let names: Vec<String> = sqlx::query_scalar(
         "SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
          WHERE i.inhparent = 'inbox'::regclass",
     )
-    .fetch_all(database.pool())
+    .fetch_all(&mut **tx)
     .await?;
     Ok(names.iter().filter_map(|name| day(name)).collect())
 }
@@ -108,7 +110,7 @@ async fn create(tx: &mut Tx, day: NaiveDate) -> Result<(), sqlx::Error> {
     // The parent is locked first, as writers do. Only names and dates of our own making are put into the text.
     let sql = format!(
         "LOCK TABLE inbox IN ACCESS EXCLUSIVE MODE;
-         CREATE TABLE IF NOT EXISTS {partition} (LIKE inbox INCLUDING ALL);
+         CREATE TABLE {partition} (LIKE inbox INCLUDING ALL);
          WITH moved AS (DELETE FROM inbox_default WHERE day = '{day}' RETURNING day, message_id, reader)
          INSERT INTO {partition} (day, message_id, reader) SELECT day, message_id, reader FROM moved;
          ALTER TABLE inbox ATTACH PARTITION {partition} FOR VALUES FROM ('{day}') TO ('{next}')"
@@ -136,15 +138,15 @@ mod tests {
     #[test]
     fn days_to_come_are_made_and_those_past_their_time_dropped() {
         let existing = ["2026-01-01", "2026-01-07", "2026-01-08", "2026-01-18"].map(date).into();
-        let plan = plan(&existing, date("2026-01-17"), Some(Duration::from_secs(10 * 24 * 60 * 60)));
+        let plan = plan(&existing, date("2026-01-17"), Retention::For(Duration::from_secs(10 * 24 * 60 * 60)));
         assert_eq!(plan.create, ["2026-01-17", "2026-01-19", "2026-01-20"].map(date));
         assert_eq!(plan.drop, [date("2026-01-01")]);
         assert_eq!(plan.oldest, Some(date("2026-01-07")));
     }
 
     #[test]
-    fn without_a_retention_nothing_is_forgotten() {
-        let plan = plan(&[date("2020-01-01")].into(), date("2026-01-17"), None);
+    fn for_ever_is_for_ever() {
+        let plan = plan(&[date("2020-01-01")].into(), date("2026-01-17"), Retention::Forever);
         assert_eq!((plan.drop, plan.oldest), (vec![], None));
     }
 

@@ -1,7 +1,7 @@
 //! Reads events from Kafka and gives them to the service in batches, each applied in one transaction.
 //!
-//! A message is handled at least once and applied once: its id is written to the inbox in the same transaction. Its
-//! offset is stored after the commit. Database errors, and errors of the handler, are retried until they pass, since
+//! A message is handled at least once and applied once: the service's state tells that it was applied, and where that is
+//! not enough, its id in the inbox, written in the same transaction. Its offset is stored after the commit. Database errors, and errors of the handler, are retried until they pass, since
 //! going on would lose the event. Only what is no event of ours goes to the dead-letter topic.
 
 mod batch;
@@ -10,7 +10,7 @@ mod inbox;
 mod inbox_days;
 mod told;
 
-use std::{future::Future, time::Duration};
+use std::{borrow::Cow, future::Future, time::Duration};
 
 use anyhow::Context;
 use contract::{CloudEvent, Event, Topic};
@@ -52,9 +52,10 @@ pub trait Handler: Send + Sync + 'static {
         true
     }
 
-    /// Whether the inbox keeps a repeated event away. Not needed where a repetition changes nothing anyway.
-    fn needs_inbox(&self) -> bool {
-        true
+    /// Which events the inbox keeps from being applied twice: those whose repetition the service's own state (a version,
+    /// a primary key) does not make harmless. Most are not among them, and cost no row.
+    fn inbox(&self) -> Option<fn(&Event) -> bool> {
+        None
     }
 
     /// Told after the commit of `events`.
@@ -174,9 +175,11 @@ impl<H: Handler> Consumer<H> {
             return Ok(());
         }
         let mut tx = self.database.begin().await?;
-        let new = match self.handler.needs_inbox() {
-            true => inbox::record(&mut tx, &self.group, events).await?,
-            false => events.to_vec(),
+        let new = match self.handler.inbox() {
+            Some(keeps) if events.iter().any(|event| keeps(&event.event)) => {
+                Cow::Owned(inbox::record(&mut tx, &self.group, events, keeps).await?)
+            }
+            _ => Cow::Borrowed(events),
         };
         if new.is_empty() {
             return Ok(());

@@ -24,14 +24,21 @@ pub fn violates(error: &sqlx::Error, constraint: &str) -> bool {
     error.as_database_error().and_then(|error| error.constraint()) == Some(constraint)
 }
 
-impl From<sqlx::Error> for Problem {
+impl From<&sqlx::Error> for Problem {
     /// 503 with `Retry-After` when trying again may help, otherwise 500. Either is logged, neither tells the client
     /// what the database said.
-    fn from(error: sqlx::Error) -> Self {
-        if is_unavailable(&error) {
+    fn from(error: &sqlx::Error) -> Self {
+        if is_unavailable(error) {
             tracing::warn!(%error, "the database is not available");
             return Self::unavailable("The database is not available. Nothing is confirmed; repeating is safe.");
         }
-        Self::internal(&error)
+        Self::internal(error)
+    }
+}
+
+impl From<sqlx::Error> for Problem {
+    /// As from a reference.
+    fn from(error: sqlx::Error) -> Self {
+        Self::from(&error)
     }
 }

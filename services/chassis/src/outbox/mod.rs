@@ -12,7 +12,6 @@ pub(crate) mod relay;
 use std::collections::BTreeMap;
 
 use contract::CloudEvent;
-use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::db::Tx;
@@ -33,8 +32,8 @@ pub struct Row {
     pub kind: &'static str,
     /// `payload text`: the event's JSON.
     pub payload: String,
-    /// `headers jsonb`: the message's headers.
-    pub headers: Json<BTreeMap<String, String>>,
+    /// `headers text`: the message's headers, as a JSON object.
+    pub headers: String,
     /// `shard smallint`.
     pub shard: i16,
 }
@@ -55,7 +54,7 @@ impl Row {
             aggregate_id,
             kind: event.event.kind(),
             payload: String::from_utf8(payload).map_err(|error| sqlx::Error::Encode(Box::new(error)))?,
-            headers: Json(event.headers().into_iter().map(|(name, value)| (name.to_owned(), value)).collect()),
+            headers: serde_json::to_string(&BTreeMap::from_iter(event.headers())).map_err(encode)?,
         })
     }
 }
@@ -84,7 +83,7 @@ pub async fn append(tx: &mut Tx, events: &[CloudEvent]) -> Result<(), sqlx::Erro
     sqlx::query(
         "INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, headers, shard)
          SELECT id, aggregatetype, aggregateid, type, payload, headers, shard
-         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::smallint[])
+         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::smallint[])
               WITH ORDINALITY AS e (id, aggregatetype, aggregateid, type, payload, headers, shard, position)
          ORDER BY position",
     )

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use futures::future::try_join_all;
 use rdkafka::producer::FutureRecord;
-use sqlx::{PgPool, types::Json};
+use sqlx::PgPool;
 
 use crate::kafka::{self, Producer};
 
@@ -20,7 +20,7 @@ pub(super) struct Pending {
     aggregatetype: String,
     aggregateid: String,
     payload: String,
-    headers: Json<BTreeMap<String, String>>,
+    headers: String,
 }
 
 /// The oldest rows of each shard that `holder` holds a lease of, in the order of writing within a shard.
@@ -57,7 +57,9 @@ pub(super) async fn send(producer: &Producer, prefix: &str, rows: &[Pending]) ->
     let mut acknowledgements = Vec::with_capacity(rows.len());
     for row in rows {
         let topic = format!("{prefix}{}", row.aggregatetype);
-        let headers = kafka::headers(row.headers.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+        let headers: BTreeMap<String, String> = serde_json::from_str(&row.headers)
+            .with_context(|| format!("the headers of row {} of the outbox", row.seq))?;
+        let headers = kafka::headers(headers.iter().map(|(key, value)| (key.as_str(), value.as_str())));
         let record = FutureRecord::to(&topic).key(&row.aggregateid).payload(&row.payload).headers(headers);
         // The queue holds more than a batch, so it is never full here.
         let sent = producer.send_result(record).map_err(|(error, _)| error);

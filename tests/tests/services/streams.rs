@@ -1,0 +1,97 @@
+//! Event streams (SSE) that outlive the replica that serves them.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use tests::{
+    api::text,
+    metrics::Metrics,
+    platform::{Platform, Setup},
+    process::Service,
+    sse::Follower,
+    wait,
+};
+
+/// How long a stream may be silent, and what a busy machine adds to that.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+const SLACK: Duration = Duration::from_secs(3);
+
+/// The place of MyPage's only process with a follower.
+async fn serving(platform: &Platform) -> usize {
+    wait::until("one replica with the stream", wait::SOON, async || {
+        let mut serving = vec![];
+        for (place, process) in platform.processes().iter().enumerate() {
+            if process.plan().service == Service::Mypage {
+                let followed = Metrics::scrape(&process.admin("/metrics")).await?.sum("mypage_followed_orders");
+                serving.extend((followed == Some(1.0)).then_some(place));
+            }
+        }
+        match serving[..] {
+            [place] => Ok(place),
+            _ => Err(format!("{serving:?}")),
+        }
+    })
+    .await
+}
+
+/// A follower through the gateway, while the replica that serves it gets `end`: first when nothing changes, then in the
+/// middle of a change.
+async fn outlives(end: Signal) {
+    let setup = Setup { cooking_time: "manual", delivery_time: "manual", replicas: 2, ..Setup::default() };
+    let mut platform = Platform::start(setup).await;
+    let menu = platform.api.menu_with_stock(1).await;
+    let order = platform.api.place_one(&menu, 1).await;
+    let page = platform.api.follow(&order, "COOKING").await;
+    let follower = Follower::start(platform.api.url(&format!("/mypages/{order}/events")));
+    let heard = follower.until_status("COOKING").await;
+    assert_eq!(heard.retry, Some(Duration::from_secs(1)), "it is told when to come back");
+
+    let place = serving(&platform).await;
+    platform.processes()[place].signal(end);
+    platform.processes_mut()[place].ended().await;
+    follower.until("a second stream", |heard| heard.opened == 2).await;
+    platform.api.act(&format!("/cooks/{}/complete", text(&page, "cookId"))).await.expect(200);
+    let heard = follower.until_status("DELIVERING").await;
+    platform.processes_mut()[place].restart().await;
+
+    let delivery = text(&heard.events.last().expect("one at least").data, "deliveryId").to_owned();
+    let place = serving(&platform).await;
+    platform.api.act(&format!("/deliveries/{delivery}/pick-up")).await.expect(200);
+    platform.processes()[place].signal(end);
+    platform.api.act(&format!("/deliveries/{delivery}/complete")).await.expect(200);
+    platform.processes_mut()[place].ended().await;
+    follower.until("a third stream", |heard| heard.opened == 3).await;
+    let heard = follower.until_status("DELIVERED").await;
+    platform.processes_mut()[place].restart().await;
+
+    let mut statuses = heard.statuses();
+    statuses.dedup();
+    assert_eq!(statuses, ["COOKING", "DELIVERING", "DELIVERED"]);
+    let ids: Vec<i64> = heard.events.iter().map(|event| event.id.parse().expect("a number")).collect();
+    assert!(ids.is_sorted_by(|one, next| one < next), "nothing is told twice: {ids:?}");
+    // Were one of them an answer that is no stream, a browser would not have come back.
+    assert_eq!((heard.opened, heard.failures.len()), (3, 2), "{:?}", heard.failures);
+    assert!(heard.silence < HEARTBEAT + SLACK, "{:?}", heard.silence);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_outlives_the_death_of_the_replica_that_serves_it() {
+    outlives(Signal::SIGKILL).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_outlives_the_stop_of_the_replica_that_serves_it() {
+    outlives(Signal::SIGTERM).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_with_nothing_to_tell_says_that_it_is_alive() {
+    let platform = Platform::start(Setup { cooking_time: "manual", ..Setup::default() }).await;
+    let menu = platform.api.menu_with_stock(1).await;
+    let order = platform.api.place_one(&menu, 1).await;
+    platform.api.follow(&order, "COOKING").await;
+    let follower = Follower::start(platform.api.url(&format!("/mypages/{order}/events")));
+    let heard = follower.until("a comment", |heard| heard.comments > 0).await;
+    assert!((HEARTBEAT - SLACK..HEARTBEAT + SLACK).contains(&heard.silence), "{:?}", heard.silence);
+    assert_eq!((heard.opened, heard.events.len()), (1, 1), "and nothing else: {heard:?}");
+}
