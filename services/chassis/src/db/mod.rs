@@ -137,6 +137,13 @@ pub(crate) fn options(service: &str, settings: &DatabaseSettings) -> anyhow::Res
         ("statement_timeout", "5s"),
         ("lock_timeout", "2s"),
         ("idle_in_transaction_session_timeout", "10s"),
+        // Every statement of ours looks rows up by a key, a few at a time. But a prepared one may be planned while its table
+        // is new and empty, when going through the whole table is cheapest, and keeps that plan while the table grows.
+        ("enable_seqscan", "off"),
+        ("enable_hashjoin", "off"),
+        ("enable_mergejoin", "off"),
+        // And it takes the price of what has to go through a (small) table for the price of a query worth compiling.
+        ("jit", "off"),
     ]))
 }
 
