@@ -1,5 +1,7 @@
 //! Everything that the other services say, into the views. Merging is idempotent: a repetition changes nothing.
 
+use std::time::Duration;
+
 use chassis::{consumer::Handler, db::Tx};
 use contract::CloudEvent;
 
@@ -22,6 +24,11 @@ impl Handler for Reader {
         let batch = domain::fold(events.iter().map(|event| event.event.clone()));
         store::merge(tx, &batch).await?;
         Ok(())
+    }
+
+    /// People look at pages: this is less than they notice.
+    fn pace(&self) -> Duration {
+        Duration::from_millis(20)
     }
 
     fn committed(&self, _: &[CloudEvent]) {

@@ -1,5 +1,7 @@
 //! What the kitchen and the couriers say, and what the gateway took while this service was away.
 
+use std::time::Duration;
+
 use chassis::{consumer::Handler, db::Tx};
 use contract::{CloudEvent, Event};
 
@@ -17,6 +19,11 @@ impl Handler for Inbound {
     /// What other owners say has versions; what the gateway took has none, and rejecting it has an event each time.
     fn inbox(&self) -> Option<fn(&Event) -> bool> {
         Some(|event| matches!(event, Event::OrderRequested(_) | Event::CancelRequested(_)))
+    }
+
+    /// An order's progress is looked at by people, and MyPage learns of it without us.
+    fn pace(&self) -> Duration {
+        Duration::from_millis(20)
     }
 
     async fn handle(&self, tx: &mut Tx, events: &[CloudEvent]) -> anyhow::Result<()> {
