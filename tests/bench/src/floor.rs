@@ -66,12 +66,7 @@ fn script() -> Result<String> {
     for (name, last) in [("customer", 999), ("menu", 49), ("shard", 15)] {
         writeln!(script, "\\set {name} random(0, {last})")?;
     }
-    Ok(format!("{script}{};\n", fill_in(statement(), &values)?))
-}
-
-/// The statement without the comment at its beginning.
-fn statement() -> &'static str {
-    INSERT.split_once('\n').map_or(INSERT, |(_, statement)| statement).trim_end()
+    Ok(format!("{script}{};\n", fill_in(INSERT.trim_end(), &values)?))
 }
 
 /// The payload and the headers of an order's event.

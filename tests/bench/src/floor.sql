@@ -1,4 +1,3 @@
--- One order with its event, in one statement and one transaction.
 WITH placed AS (
     INSERT INTO orders (order_id, customer_id, restaurant_id, menu_id, quantity, address, note,
                         status, cancellation, created_at, updated_at, version)
