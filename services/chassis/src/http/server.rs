@@ -17,6 +17,10 @@ use tracing::{debug, error, warn};
 /// than our own clients keep a connection without use, so that none sends on one that is being closed.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 
+/// How much is read of a head, or ahead of a body, in bytes. A head that is longer, by at most as much again since that
+/// much may come at once, is refused. It is room for the longest URI that hyper takes (64 KiB) and as many headers.
+const BUFFER: usize = 128 * 1024;
+
 /// Serves `routes` until `stopping`; then no connection is taken, and those that are open have `limit` to finish what
 /// they have begun. What is left after it is cut off: a caller who sends half a head does not hold up the stop.
 pub(crate) async fn serve(listener: TcpListener, routes: Router, stopping: CancellationToken, limit: Duration) {
@@ -53,7 +57,7 @@ async fn serve_connection(stream: TcpStream, caller: SocketAddr, routes: Router,
         routes.clone().oneshot(request)
     });
     let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(BUFFER);
     let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service));
     let served = tokio::select! {
         served = connection.as_mut() => served,
@@ -130,6 +134,21 @@ mod tests {
         server.await.unwrap();
         assert!(start.elapsed() < LIMIT, "{:?}", start.elapsed());
         assert!(TcpStream::connect(address).await.is_err(), "nothing listens any more");
+    }
+
+    #[tokio::test]
+    async fn a_head_beyond_the_limit_is_refused_even_when_it_comes_at_once() {
+        let stopping = CancellationToken::new();
+        let (address, _server) = start(Router::new(), &stopping).await;
+        let head = |length| format!("GET / HTTP/1.1\r\nConnection: close\r\nX: {}\r\n\r\n", "x".repeat(length));
+        let answer = read_to_end(send(address, &head(BUFFER / 2)).await).await;
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        // The server closes before the last byte; the answer may be lost with what it did not read.
+        let _ = stream.write_all(head(2 * BUFFER).as_bytes()).await;
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer).await;
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{answer}");
     }
 
     #[tokio::test]
