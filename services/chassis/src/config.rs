@@ -3,6 +3,7 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
+use anyhow::Context;
 use clap::Args;
 use rand::Rng;
 
@@ -81,6 +82,17 @@ pub struct KafkaSettings {
     /// keep them.
     #[arg(long, env = "INBOX_RETENTION", value_name = "INBOX_RETENTION", default_value = "10days")]
     pub inbox_retention: Retention,
+}
+
+impl KafkaSettings {
+    /// The consumer group.
+    ///
+    /// # Errors
+    /// When none is set.
+    pub(crate) fn reader(&self) -> anyhow::Result<&str> {
+        let group = self.consumer_group.as_deref();
+        group.context("CONSUMER_GROUP is not set: expected the name of the service's consumer group")
+    }
 }
 
 /// How long something is kept.

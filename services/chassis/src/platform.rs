@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     config::ServeSettings,
-    consumer::{self, Handler},
+    consumer::{self, Handler, Inbox},
     db::Database,
     publisher::Publisher,
     tasks::Tasks,
@@ -105,16 +105,23 @@ impl Platform {
     /// Reads `topics` in the service's group and gives their events to `handler`, in batches.
     ///
     /// # Errors
-    /// As [`Self::database`], and when no consumer group is set.
+    /// When no consumer group is set.
     pub fn consume<H: Handler>(&mut self, topics: &[Topic], handler: H) -> anyhow::Result<()> {
-        let database = self.database()?;
-        self.parts.keeps_inbox |= handler.inbox().is_some();
-        let consumer = Arc::new(consumer::Consumer::new(&self.settings.kafka, topics, handler, database)?);
+        let consumer = Arc::new(consumer::Consumer::new(&self.settings.kafka, topics, handler)?);
         self.spawn("consumer", move |stop| {
             let consumer = Arc::clone(&consumer);
             async move { consumer.run(stop).await }
         });
         Ok(())
+    }
+
+    /// The service's inbox, in its database.
+    ///
+    /// # Errors
+    /// When no consumer group is set.
+    pub fn inbox(&mut self) -> anyhow::Result<Inbox> {
+        self.parts.keeps_inbox = true;
+        Ok(Inbox::new(self.settings.kafka.reader()?.to_owned()))
     }
 
     /// Runs `task` in the background, again after an error (see [`Tasks::spawn`]), from when the service is ready.

@@ -3,14 +3,15 @@
 use std::{future::Future, time::Duration};
 
 use chrono::{DateTime, Utc};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 /// The longest sleep. What another process made due, and did not live to do, waits this long at most.
 const POLL: Duration = Duration::from_secs(1);
 
-/// The shortest sleep after nothing was done: what is due may be held by another transaction.
-const PAUSE: Duration = Duration::from_millis(20);
+/// The shortest time between two looks: what falls due meanwhile is done together. It also keeps a row that is due, and
+/// held by another transaction, from being tried without end.
+const PACE: Duration = Duration::from_millis(10);
 
 /// How many rows are done in one transaction at most.
 const BATCH: u32 = 500;
@@ -31,19 +32,22 @@ pub trait Due: Sync {
 /// Those of the database.
 pub async fn run(due: &impl Due, wake: &Notify, stop: CancellationToken) -> anyhow::Result<()> {
     while !stop.is_cancelled() {
-        let done = due.run(BATCH).await?;
-        if done == BATCH as usize {
-            continue;
+        let looked = Instant::now();
+        let next = due.next().await?;
+        // A time that has come has none to be waited for.
+        let rest = next.map(|next| (next - Utc::now()).to_std().unwrap_or_default());
+        if rest.is_some_and(|rest| rest.is_zero()) {
+            while due.run(BATCH).await? == BATCH as usize && !stop.is_cancelled() {}
         }
-        let shortest = if done == 0 { PAUSE } else { Duration::ZERO };
-        let pause = match due.next().await? {
-            Some(next) => (next - Utc::now()).to_std().unwrap_or_default().clamp(shortest, POLL),
-            None => POLL,
-        };
         tokio::select! {
             () = stop.cancelled() => {}
-            () = wake.notified() => {}
-            () = tokio::time::sleep(pause) => {}
+            () = async {
+                tokio::time::sleep_until(looked + PACE).await;
+                if rest.is_none_or(|rest| !rest.is_zero()) {
+                    let rest = rest.unwrap_or(POLL).min(POLL);
+                    let _ = tokio::time::timeout_at(looked + rest, wake.notified()).await;
+                }
+            } => {}
         }
     }
     Ok(())

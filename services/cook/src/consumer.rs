@@ -1,6 +1,6 @@
 //! What the order service says to the kitchen.
 
-use chassis::{consumer::Handler, db::Tx};
+use chassis::consumer::Handler;
 use contract::{CloudEvent, Event};
 
 use crate::kitchen::{Kitchen, Ordered};
@@ -15,15 +15,11 @@ impl Handler for Orders {
         matches!(event, Event::Ordered(_))
     }
 
-    async fn handle(&self, tx: &mut Tx, events: &[CloudEvent]) -> anyhow::Result<()> {
+    async fn handle(&self, events: &[CloudEvent]) -> anyhow::Result<()> {
         let orders = events.iter().filter_map(|event| match &event.event {
             Event::Ordered(order) => Some(Ordered { order: order.clone(), traceparent: event.traceparent.clone() }),
             _ => None,
         });
-        Ok(self.0.take_orders(tx, orders.collect()).await?)
-    }
-
-    fn committed(&self, _: &[CloudEvent]) {
-        self.0.started().notify_one();
+        Ok(self.0.take_orders(orders.collect()).await?)
     }
 }

@@ -71,6 +71,15 @@ pub(crate) fn birth_events(cook: &CookSnapshot) -> Vec<Event> {
     events
 }
 
+/// The cook that a newborn one is when cooking takes no time, with what the kitchen says of that: it is done at once,
+/// unless it was refused.
+pub(crate) fn done_at_birth(born: CookSnapshot) -> (CookSnapshot, Option<Event>) {
+    match complete(&born, born.created_at) {
+        Ok(Some(done)) => (done.clone(), Some(event(done))),
+        _ => (born, None),
+    }
+}
+
 /// The cook that a cancellation becomes when it overtakes its order: the order, when it comes, finds it cancelled.
 pub(crate) fn cancel_ahead(
     request: CancelCook,
@@ -223,6 +232,15 @@ mod tests {
         let refused = born(&order("soup", 3), Some(CookReason::OutOfStock), id("c-1"), DateTime::UNIX_EPOCH);
         assert_eq!((refused.status, refused.reason), (CookStatus::Cancelled, Some(CookReason::OutOfStock)));
         assert_eq!(kinds(&refused), ["CookStockChecked"]);
+    }
+
+    #[test]
+    fn what_takes_no_time_is_done_at_birth() {
+        let (done, said) = done_at_birth(started());
+        assert_eq!((done.status, done.version), (CookStatus::Completed, 2));
+        assert_eq!(said, Some(Event::CookCompleted(done)));
+        let refused = born(&order("soup", 3), Some(CookReason::OutOfStock), id("c-1"), DateTime::UNIX_EPOCH);
+        assert_eq!(done_at_birth(refused.clone()), (refused, None));
     }
 
     #[test]

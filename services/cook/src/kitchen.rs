@@ -1,6 +1,6 @@
 //! What the kitchen does: each function is one transaction, in which a change and its events commit together.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use chassis::{
     config::Timing,
@@ -8,7 +8,9 @@ use chassis::{
     outbox,
 };
 use chrono::{DateTime, Utc};
-use contract::{CancelCook, CancelDecision, CloudEvent, CookSnapshot, Event, Identifier, OrderSnapshot, Quantity};
+use contract::{
+    CancelCook, CancelDecision, CloudEvent, CookSnapshot, CookStatus, Event, Identifier, OrderSnapshot, Quantity,
+};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -75,16 +77,14 @@ impl Kitchen {
     /// Makes each order a cook, in their sequence: started when the stock is there, which it then holds, otherwise
     /// refused. An order that has a cook already (it was given before, or its cancellation overtook it) changes
     /// nothing.
-    pub(crate) async fn take_orders(&self, tx: &mut Tx, orders: Vec<Ordered>) -> sqlx::Result<()> {
-        if orders.is_empty() {
-            return Ok(());
-        }
+    pub(crate) async fn take_orders(&self, orders: Vec<Ordered>) -> sqlx::Result<()> {
+        let mut tx = self.database.begin().await?;
         let menu_ids: HashSet<&str> = orders.iter().map(|o| o.order.menu_id.as_str()).collect();
-        let mut shelves = menus::lock(tx, &Vec::from_iter(menu_ids)).await?;
+        let mut shelves = menus::lock(&mut tx, &Vec::from_iter(menu_ids)).await?;
         // Asked after the items were locked: whoever gave one of these orders a cook held the same lock, and the
         // statement sees what they committed.
         let order_ids: Vec<&str> = orders.iter().map(|o| o.order.order_id.as_str()).collect();
-        let mut known = cooks::known(tx, &order_ids).await?;
+        let mut known = cooks::known(&mut tx, &order_ids).await?;
 
         let (now, mut births, mut events) = (now(), Vec::new(), Vec::new());
         for Ordered { order, traceparent } in orders {
@@ -92,18 +92,25 @@ impl Kitchen {
                 continue;
             }
             let decision = domain::reserve(&mut shelves, &order);
-            let cook = domain::born(&order, decision.err(), Uuid::now_v7().into(), now);
-            for event in domain::birth_events(&cook) {
-                events.push(self.event(event, traceparent.clone()));
+            let mut cook = domain::born(&order, decision.err(), Uuid::now_v7().into(), now);
+            let mut said = domain::birth_events(&cook);
+            let time = self.cooking_time.draw();
+            if time == Some(Duration::ZERO) {
+                let (done, event) = domain::done_at_birth(cook);
+                cook = done;
+                said.extend(event);
             }
-            let due_at = self.cooking_time.draw().filter(|_| decision.is_ok()).map(|time| now + time);
+            events.extend(said.into_iter().map(|event| self.event(event, traceparent.clone())));
+            let due_at = time.filter(|_| cook.status == CookStatus::Started).map(|time| now + time);
             births.push(Birth { cook, left: decision.ok(), due_at, traceparent });
         }
         if births.is_empty() {
             return Ok(());
         }
-        cooks::insert(tx, &births, now).await?;
-        outbox::append(tx, &events).await
+        cooks::insert(&mut tx, &births, &outbox::rows(&events)?).await?;
+        self.database.commit(tx).await?;
+        self.started.notify_one();
+        Ok(())
     }
 
     /// Completes at most `limit` cooks that are due. Gives how many there were.
@@ -166,8 +173,8 @@ impl Kitchen {
             let (outcome, cook) = domain::cancel_ahead(request, Uuid::now_v7().into(), now());
             let birth =
                 Birth { cook: cook.clone(), left: None, due_at: None, traceparent: chassis::trace::traceparent() };
-            cooks::insert(&mut tx, &[birth], cook.created_at).await?;
-            self.append(&mut tx, Event::CookCancelled(cook.clone())).await?;
+            let event = self.event(Event::CookCancelled(cook.clone()), chassis::trace::traceparent());
+            cooks::insert(&mut tx, &[birth], &outbox::rows(&[event])?).await?;
             self.database.commit(tx).await?;
             return Ok(CancelDecision { outcome, cook });
         };
@@ -186,7 +193,8 @@ impl Kitchen {
             let order = cook.order_id.as_str();
             menus::add(tx, &cook.menu_id, menus::Kind::Restore, order, quantity, cook.updated_at).await?;
         }
-        self.append(tx, domain::event(cook.clone())).await
+        let event = self.event(domain::event(cook.clone()), chassis::trace::traceparent());
+        outbox::append(tx, &[event]).await
     }
 
     /// Adds `quantity` to a menu item's stock, once for each idempotency key: a repetition gets the first answer.
@@ -204,10 +212,6 @@ impl Kitchen {
                 Ok(movement)
             }
         }
-    }
-
-    async fn append(&self, tx: &mut Tx, event: Event) -> sqlx::Result<()> {
-        outbox::append(tx, &[self.event(event, chassis::trace::traceparent())]).await
     }
 
     fn event(&self, event: Event, traceparent: Option<String>) -> CloudEvent {

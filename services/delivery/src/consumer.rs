@@ -1,6 +1,6 @@
 //! What the kitchen says to delivery.
 
-use chassis::{consumer::Handler, db::Tx};
+use chassis::consumer::Handler;
 use contract::{CloudEvent, Event};
 
 use crate::courier::{Cooked, Courier};
@@ -14,15 +14,11 @@ impl Handler for ReadyCooks {
         matches!(event, Event::CookCompleted(_))
     }
 
-    async fn handle(&self, tx: &mut Tx, events: &[CloudEvent]) -> anyhow::Result<()> {
+    async fn handle(&self, events: &[CloudEvent]) -> anyhow::Result<()> {
         let cooked = events.iter().filter_map(|event| match &event.event {
             Event::CookCompleted(cook) => Some(Cooked { cook: cook.clone(), traceparent: event.traceparent.clone() }),
             _ => None,
         });
-        Ok(self.0.take(tx, cooked.collect()).await?)
-    }
-
-    fn committed(&self, _: &[CloudEvent]) {
-        self.0.started().notify_one();
+        Ok(self.0.take(cooked.collect()).await?)
     }
 }

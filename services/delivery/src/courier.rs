@@ -1,10 +1,10 @@
 //! What couriers do: each function is one transaction, in which a change and its events commit together.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use chassis::{
     config::Timing,
-    db::{Database, Tx, now},
+    db::{Database, now},
     outbox,
 };
 use contract::{CloudEvent, CookSnapshot, DeliverySnapshot, Event, Identifier};
@@ -63,24 +63,26 @@ impl Courier {
     }
 
     /// Starts the delivery of each cook. An order that has one already changes nothing.
-    pub(crate) async fn take(&self, tx: &mut Tx, cooked: Vec<Cooked>) -> sqlx::Result<()> {
-        let (now, mut seen, mut births) = (now(), HashSet::new(), Vec::new());
+    pub(crate) async fn take(&self, cooked: Vec<Cooked>) -> sqlx::Result<()> {
+        let (now, mut seen, mut births, mut events) = (now(), HashSet::new(), Vec::new(), Vec::new());
         for Cooked { cook, traceparent } in cooked {
             if !seen.insert(cook.order_id.clone()) {
                 continue;
             }
             let time = self.delivery_time.draw();
             let schedule = time.map(|time| Schedule { pick_up_at: now + time / 2, hand_over_at: now + time });
-            births.push(Birth { delivery: domain::born(cook, Uuid::now_v7().into(), now), schedule, traceparent });
+            let born = domain::born(cook, Uuid::now_v7().into(), now);
+            let mut life = vec![born.clone()];
+            if time == Some(Duration::ZERO) {
+                life.extend(domain::done_at_birth(&born));
+            }
+            events.extend(life.iter().map(|step| self.event(domain::event(step.clone()), traceparent.clone())));
+            let delivery = life.pop().unwrap_or(born);
+            births.push(Birth { delivery, schedule, traceparent });
         }
-        if births.is_empty() {
-            return Ok(());
-        }
-        let inserted = store::insert(tx, &births, now).await?;
-        let started = births.into_iter().filter(|birth| inserted.contains(birth.delivery.order_id.as_str()));
-        let events: Vec<_> =
-            started.map(|birth| self.event(domain::event(birth.delivery), birth.traceparent)).collect();
-        outbox::append(tx, &events).await
+        self.database.change(store::insert(self.database.pool(), &births, &outbox::rows(&events)?)).await?;
+        self.started.notify_one();
+        Ok(())
     }
 
     /// Takes at most `limit` deliveries that are due a step further. Gives how many there were.

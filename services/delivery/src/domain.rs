@@ -17,6 +17,16 @@ pub(crate) fn born(cook: CookSnapshot, delivery_id: Identifier, now: DateTime<Ut
     }
 }
 
+/// What a newborn delivery becomes, step by step, when it takes no time.
+pub(crate) fn done_at_birth(born: &DeliverySnapshot) -> Vec<DeliverySnapshot> {
+    let mut steps: Vec<DeliverySnapshot> = Vec::new();
+    for command in [Command::PickUp, Command::Complete] {
+        let next = apply(command, steps.last().unwrap_or(born), born.created_at);
+        steps.extend(next.ok().flatten());
+    }
+    steps
+}
+
 /// What a courier does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Command {
@@ -133,6 +143,13 @@ mod tests {
         let (delivery, kinds) = run(&[Command::PickUp, Command::Complete]);
         assert_eq!(delivery.status, DeliveryStatus::Delivered);
         assert_eq!(kinds, ["DeliveryStarted", "DeliveryPickedUp", "DeliveryCompleted"]);
+    }
+
+    #[test]
+    fn what_takes_no_time_is_done_at_birth() {
+        let steps = done_at_birth(&started());
+        let told: Vec<_> = steps.iter().map(|step| (step.status, step.version)).collect();
+        assert_eq!(told, [(DeliveryStatus::PickedUp, 2), (DeliveryStatus::Delivered, 3)]);
     }
 
     #[test]

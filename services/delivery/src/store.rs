@@ -1,8 +1,7 @@
 //! The table of deliveries in SQL. Times are given by the caller, in microseconds, as PostgreSQL keeps them: an event
 //! says exactly what a later read says.
 
-use std::collections::HashSet;
-
+use chassis::{insert_events, outbox};
 use chrono::{DateTime, Utc};
 use contract::{DeliverySnapshot, DeliveryStatus, Identifier};
 use sqlx::{FromRow, PgConnection, PgExecutor};
@@ -59,38 +58,42 @@ pub(crate) struct Schedule {
     pub(crate) hand_over_at: DateTime<Utc>,
 }
 
-/// Inserts deliveries in one statement, but those of orders that have one already. Gives the orders of those inserted.
-pub(crate) async fn insert(
-    db: &mut PgConnection,
-    births: &[Birth],
-    now: DateTime<Utc>,
-) -> sqlx::Result<HashSet<String>> {
+/// Inserts deliveries with their events in one statement, but those of orders that have one already.
+pub(crate) async fn insert(db: impl PgExecutor<'_>, births: &[Birth], events: &[outbox::Row]) -> sqlx::Result<()> {
     // In one sequence, so that two batches with the same orders do not wait for each other.
-    let sql = "INSERT INTO deliveries (order_id, delivery_id, cook_id, customer_id, status, due_at, hand_over_at,
-                                       traceparent, created_at, updated_at, version)
-               SELECT order_id, delivery_id, cook_id, customer_id, 'STARTED', pick_up_at, hand_over_at,
-                      traceparent, $8, $8, 1
-               FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[],
-                           $7::text[])
-                    AS birth (order_id, delivery_id, cook_id, customer_id, pick_up_at, hand_over_at, traceparent)
-               ORDER BY order_id
-               ON CONFLICT (order_id) DO NOTHING
-               RETURNING order_id";
+    const SQL: &str = concat!(
+        "WITH started AS (
+             INSERT INTO deliveries (order_id, delivery_id, cook_id, customer_id, status, due_at, hand_over_at,
+                                     traceparent, created_at, updated_at, version)
+             SELECT order_id, delivery_id, cook_id, customer_id, status, pick_up_at, hand_over_at,
+                    traceparent, created_at, created_at, version
+             FROM unnest($8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::timestamptz[],
+                         $14::timestamptz[], $15::text[], $16::timestamptz[], $17::bigint[])
+                  AS birth (order_id, delivery_id, cook_id, customer_id, status, pick_up_at,
+                            hand_over_at, traceparent, created_at, version)
+             ORDER BY order_id
+             ON CONFLICT (order_id) DO NOTHING
+             RETURNING order_id
+         ) ",
+        insert_events!("(aggregateid IN (SELECT order_id FROM started)) IS TRUE")
+    );
     fn column<'a, T>(births: &'a [Birth], value: impl Fn(&'a Birth) -> T) -> Vec<T> {
         births.iter().map(value).collect()
     }
-    let inserted: Vec<String> = sqlx::query_scalar(sql)
+    sqlx::query_with(SQL, outbox::arguments(events)?)
         .bind(column(births, |b| b.delivery.order_id.as_str()))
         .bind(column(births, |b| b.delivery.delivery_id.as_str()))
         .bind(column(births, |b| b.delivery.cook_id.as_str()))
         .bind(column(births, |b| b.delivery.customer_id.as_str()))
+        .bind(column(births, |b| b.delivery.status.as_str()))
         .bind(column(births, |b| b.schedule.map(|s| s.pick_up_at)))
         .bind(column(births, |b| b.schedule.map(|s| s.hand_over_at)))
         .bind(column(births, |b| b.traceparent.as_deref()))
-        .bind(now)
-        .fetch_all(db)
+        .bind(column(births, |b| b.delivery.created_at))
+        .bind(column(births, |b| b.delivery.version))
+        .execute(db)
         .await?;
-    Ok(inserted.into_iter().collect())
+    Ok(())
 }
 
 /// Locks a delivery until the transaction ends.

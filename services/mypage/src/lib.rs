@@ -44,8 +44,9 @@ impl Service for MyPage {
 
     fn build(platform: &mut Platform, _: NoSettings) -> anyhow::Result<()> {
         let live = Live::default();
-        let pool = platform.database()?.pool().clone();
-        platform.consume(Topic::ALL, Reader::new(live.clone()))?;
+        let database = platform.database()?;
+        let pool = database.pool().clone();
+        platform.consume(Topic::ALL, Reader::new(database, live.clone()))?;
         let (followed, watched) = (live.clone(), pool.clone());
         platform.spawn("followed orders", move |stop| {
             let run = followed.clone().run(watched.clone());

@@ -119,9 +119,6 @@ impl Views {
 
     /// How many views changed.
     async fn merge(&self, events: impl Iterator<Item = Event>) -> anyhow::Result<u64> {
-        let mut tx = self.0.begin().await?;
-        let changed = store::merge(&mut tx, &domain::fold(events)).await?;
-        tx.commit().await?;
-        Ok(changed)
+        Ok(store::merge(self.0.pool(), &domain::fold(events)).await?)
     }
 }

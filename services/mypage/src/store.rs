@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use contract::{Identifier, OrderRequest};
-use sqlx::{FromRow, PgConnection, PgPool, types::Json};
+use sqlx::{FromRow, PgExecutor, PgPool, types::Json};
 
 use crate::domain::{Knowledge, request_rank};
 
@@ -93,7 +93,7 @@ impl TryFrom<Row> for Knowledge {
 ///
 /// # Errors
 /// Whatever the database says; nothing is written then.
-pub(crate) async fn merge(connection: &mut PgConnection, batch: &[Knowledge]) -> Result<u64, sqlx::Error> {
+pub(crate) async fn merge(db: impl PgExecutor<'_>, batch: &[Knowledge]) -> Result<u64, sqlx::Error> {
     if batch.is_empty() {
         return Ok(0);
     }
@@ -118,7 +118,7 @@ pub(crate) async fn merge(connection: &mut PgConnection, batch: &[Knowledge]) ->
         .bind(column(batch, |known| rank(known).map(|(_, text)| text)))
         .bind(column(batch, |known| known.rejected))
         .bind(column(batch, |known| known.cancel_requested))
-        .execute(connection)
+        .execute(db)
         .await?;
     Ok(done.rows_affected())
 }

@@ -2,23 +2,21 @@
 
 use std::time::Duration;
 
-use chassis::{consumer::Handler, db::Tx};
+use chassis::consumer::{Handler, Inbox};
 use contract::{CloudEvent, Event};
 
 use crate::orders::{Orders, Part};
 
 /// Keeps the orders in step with their cooks and deliveries, and takes what waited.
 #[derive(Debug)]
-pub(crate) struct Inbound(pub(crate) Orders);
+pub(crate) struct Inbound {
+    pub(crate) orders: Orders,
+    pub(crate) inbox: Inbox,
+}
 
 impl Handler for Inbound {
     fn wants(&self, event: &Event) -> bool {
         matches!(event, Event::OrderRequested(_)) || part(event).is_some()
-    }
-
-    /// What other owners say has versions; what the gateway took has none, and rejecting it has an event each time.
-    fn inbox(&self) -> Option<fn(&Event) -> bool> {
-        Some(|event| matches!(event, Event::OrderRequested(_) | Event::CancelRequested(_)))
     }
 
     /// An order's progress is looked at by people, and MyPage learns of it without us.
@@ -26,15 +24,20 @@ impl Handler for Inbound {
         Duration::from_millis(20)
     }
 
-    async fn handle(&self, tx: &mut Tx, events: &[CloudEvent]) -> anyhow::Result<()> {
+    async fn handle(&self, events: &[CloudEvent]) -> anyhow::Result<()> {
+        let mut tx = self.orders.database.begin().await?;
+        // What other owners say has versions; what the gateway took has none, and rejecting it has an event each time.
+        let without_version = |event: &Event| matches!(event, Event::OrderRequested(_) | Event::CancelRequested(_));
+        let events = self.inbox.record(&mut tx, events, without_version).await?;
         // An order is there before anything else about it.
         let requests = events.iter().filter_map(|event| match &event.event {
             Event::OrderRequested(request) => Some((request, event.traceparent.clone())),
             _ => None,
         });
-        self.0.take(tx, requests.collect()).await?;
+        self.orders.take(&mut tx, requests.collect()).await?;
         let parts = events.iter().filter_map(|event| Some((part(&event.event)?, event.traceparent.clone())));
-        Ok(self.0.see(tx, parts.collect()).await?)
+        self.orders.see(&mut tx, parts.collect()).await?;
+        Ok(self.orders.database.commit(tx).await?)
     }
 }
 

@@ -61,7 +61,8 @@ impl Service for Order {
         let orders = Orders::new(platform.database()?, kitchen, platform.source());
         platform.serve(http::api().with_state(orders.clone()).into());
         platform.relay_outbox();
-        platform.consume(&[Topic::Cook, Topic::Delivery, Topic::OrderRequests], consumer::Inbound(orders.clone()))?;
+        let inbound = consumer::Inbound { orders: orders.clone(), inbox: platform.inbox()? };
+        platform.consume(&[Topic::Cook, Topic::Delivery, Topic::OrderRequests], inbound)?;
         platform.spawn("resolver", move |stop| {
             let orders = orders.clone();
             async move { orders.resolve(stop).await }

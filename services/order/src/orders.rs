@@ -117,6 +117,9 @@ impl Orders {
 
     /// Takes in what other owners say, each with its trace, in the sequence of `parts`.
     pub(crate) async fn see(&self, tx: &mut Tx, parts: Vec<(Part, Option<String>)>) -> sqlx::Result<()> {
+        if parts.is_empty() {
+            return Ok(());
+        }
         let ids: Vec<_> = parts.iter().map(|(part, _)| part.order_id().as_str()).collect();
         let before = store::lock(tx, &ids).await?;
         let mut orders = before.clone();
@@ -198,11 +201,8 @@ impl Orders {
 async fn insert(database: Database, births: Vec<Birth>) -> Vec<Result<bool, Arc<sqlx::Error>>> {
     let mut ids = HashSet::new();
     let firsts: Vec<_> = births.iter().filter(|birth| ids.insert(&birth.order.order_id)).collect();
-    match store::insert(database.pool(), &firsts).await {
-        Ok(mut inserted) => {
-            database.wake_relay();
-            births.iter().map(|birth| Ok(inserted.remove(birth.order.order_id.as_str()))).collect()
-        }
+    match database.change(store::insert(database.pool(), &firsts)).await {
+        Ok(mut inserted) => births.iter().map(|birth| Ok(inserted.remove(birth.order.order_id.as_str()))).collect(),
         Err(error) if births.len() == 1 || is_unavailable(&error) => {
             let error = Arc::new(error);
             births.iter().map(|_| Err(Arc::clone(&error))).collect()
@@ -211,8 +211,7 @@ async fn insert(database: Database, births: Vec<Birth>) -> Vec<Result<bool, Arc<
         Err(_) => {
             let mut outcomes = Vec::with_capacity(births.len());
             for birth in &births {
-                let inserted = store::insert(database.pool(), &[birth]).await;
-                database.wake_relay();
+                let inserted = database.change(store::insert(database.pool(), &[birth])).await;
                 outcomes.push(inserted.map(|inserted| !inserted.is_empty()).map_err(Arc::new));
             }
             outcomes

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use chassis::{db::Tx, outbox};
+use chassis::{db::Tx, insert_events, outbox};
 use chrono::{DateTime, Utc};
 use contract::{
     Cancellation, CookStatus, DeliveryStatus, FreeText, Identifier, OrderReason, OrderSnapshot, OrderStatus, Quantity,
@@ -107,30 +107,43 @@ impl From<Row> for Order {
 /// Inserts new orders, each with its event, in one statement: one round trip, one commit. Gives the ids of those that were
 /// not there before. No two of `births` have one id.
 pub(crate) async fn insert(db: impl PgExecutor<'_>, births: &[&Birth]) -> sqlx::Result<HashSet<String>> {
+    // In one sequence, so that two groups with the same orders do not wait for each other.
+    const SQL: &str = concat!(
+        "WITH placed AS (
+             INSERT INTO orders (order_id, customer_id, restaurant_id, menu_id, quantity, address, note,
+                                 status, cancellation, created_at, updated_at, version)
+             SELECT order_id, customer_id, restaurant_id, menu_id, quantity, address, note,
+                    status, cancellation, created_at, created_at, version
+             FROM unnest($8::text[], $9::text[], $10::text[], $11::text[], $12::bigint[], $13::text[], $14::text[],
+                         $15::text[], $16::text[], $17::timestamptz[], $18::bigint[])
+                  AS birth (order_id, customer_id, restaurant_id, menu_id, quantity, address, note,
+                            status, cancellation, created_at, version)
+             ORDER BY order_id
+             ON CONFLICT (order_id) DO NOTHING
+             RETURNING order_id
+         ), said AS (",
+        insert_events!("(aggregateid IN (SELECT order_id FROM placed)) IS TRUE"),
+        ") SELECT order_id FROM placed"
+    );
     let orders = |value: fn(&OrderSnapshot) -> &str| column(births, |birth| value(&birth.order));
     let texts = |value: fn(&OrderSnapshot) -> Option<&FreeText>| {
         column(births, |birth| value(&birth.order).map(FreeText::as_str))
     };
-    let inserted: Vec<String> = sqlx::query_scalar(include_str!("insert.sql"))
-        .bind(orders(|o| o.order_id.as_str()))
-        .bind(orders(|o| o.customer_id.as_str()))
-        .bind(orders(|o| o.restaurant_id.as_str()))
-        .bind(orders(|o| o.menu_id.as_str()))
-        .bind(column(births, |birth| i64::from(birth.order.quantity)))
-        .bind(texts(|o| o.address.as_ref()))
-        .bind(texts(|o| o.note.as_ref()))
-        .bind(orders(|o| o.status.as_str()))
-        .bind(orders(|o| o.cancellation.as_str()))
-        .bind(column(births, |birth| birth.order.created_at))
-        .bind(column(births, |birth| birth.order.version))
-        .bind(column(births, |birth| birth.event.id))
-        .bind(column(births, |birth| birth.event.aggregate_type))
-        .bind(column(births, |birth| birth.event.kind))
-        .bind(column(births, |birth| birth.event.payload.as_str()))
-        .bind(column(births, |birth| birth.event.headers.as_str()))
-        .bind(column(births, |birth| birth.event.shard))
-        .fetch_all(db)
-        .await?;
+    let inserted: Vec<String> =
+        sqlx::query_scalar_with(SQL, outbox::arguments(births.iter().map(|birth| &birth.event))?)
+            .bind(orders(|o| o.order_id.as_str()))
+            .bind(orders(|o| o.customer_id.as_str()))
+            .bind(orders(|o| o.restaurant_id.as_str()))
+            .bind(orders(|o| o.menu_id.as_str()))
+            .bind(column(births, |birth| i64::from(birth.order.quantity)))
+            .bind(texts(|o| o.address.as_ref()))
+            .bind(texts(|o| o.note.as_ref()))
+            .bind(orders(|o| o.status.as_str()))
+            .bind(orders(|o| o.cancellation.as_str()))
+            .bind(column(births, |birth| birth.order.created_at))
+            .bind(column(births, |birth| birth.order.version))
+            .fetch_all(db)
+            .await?;
     Ok(inserted.into_iter().collect())
 }
 

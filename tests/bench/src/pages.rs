@@ -19,7 +19,7 @@ use tokio::{
 use crate::{connection::Connection, orders::page, tally::Times};
 
 /// Between two looks at one page: how exactly the time is known.
-const INTERVAL: Duration = Duration::from_millis(2);
+const INTERVAL: Duration = Duration::from_millis(5);
 /// A page that is not there after this counts as this late.
 const LIMIT: Duration = Duration::from_secs(10);
 /// How many pages are looked for at a time.

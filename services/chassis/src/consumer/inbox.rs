@@ -8,28 +8,47 @@ use uuid::Uuid;
 
 use crate::db::Tx;
 
-/// Writes down the ids of the events that it `keeps`, and returns all events without those of them that were there
-/// before, in their order.
-pub(super) async fn record(
-    tx: &mut Tx,
-    reader: &str,
-    events: &[CloudEvent],
-    keeps: fn(&Event) -> bool,
-) -> Result<Vec<CloudEvent>, sqlx::Error> {
-    let kept = events.iter().filter(|event| keeps(&event.event));
-    let (ids, days): (Vec<Uuid>, Vec<NaiveDate>) = kept.map(|event| (event.id, event.time.date_naive())).unzip();
-    let new: Vec<Uuid> = sqlx::query_scalar(
-        // One order of locking, whatever the order of the messages: no two replicas wait for each other.
-        "INSERT INTO inbox (reader, message_id, day)
-         SELECT $1, e.id, e.day FROM unnest($2::uuid[], $3::date[]) AS e (id, day) ORDER BY e.day, e.id
-         ON CONFLICT DO NOTHING RETURNING message_id",
-    )
-    .bind(reader)
-    .bind(ids)
-    .bind(days)
-    .fetch_all(&mut **tx)
-    .await?;
-    Ok(first_of_each(events, new.into_iter().collect(), keeps))
+/// What a reader remembers of the messages that it has applied: for those whose repetition the service's own state (a
+/// version, a primary key) does not make harmless. Most are not among them, and cost no row.
+#[derive(Debug, Clone)]
+pub struct Inbox {
+    reader: String,
+}
+
+impl Inbox {
+    pub(crate) fn new(reader: String) -> Self {
+        Self { reader }
+    }
+
+    /// Writes down the ids of those events that it `keeps`, and returns all events without those of them that were there
+    /// before, in their order.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn record(
+        &self,
+        tx: &mut Tx,
+        events: &[CloudEvent],
+        keeps: fn(&Event) -> bool,
+    ) -> Result<Vec<CloudEvent>, sqlx::Error> {
+        let kept = events.iter().filter(|event| keeps(&event.event));
+        let (ids, days): (Vec<Uuid>, Vec<NaiveDate>) = kept.map(|event| (event.id, event.time.date_naive())).unzip();
+        if ids.is_empty() {
+            return Ok(events.to_vec());
+        }
+        let new: Vec<Uuid> = sqlx::query_scalar(
+            // One order of locking, whatever the order of the messages: no two replicas wait for each other.
+            "INSERT INTO inbox (reader, message_id, day)
+             SELECT $1, e.id, e.day FROM unnest($2::uuid[], $3::date[]) AS e (id, day) ORDER BY e.day, e.id
+             ON CONFLICT DO NOTHING RETURNING message_id",
+        )
+        .bind(&self.reader)
+        .bind(ids)
+        .bind(days)
+        .fetch_all(&mut **tx)
+        .await?;
+        Ok(first_of_each(events, new.into_iter().collect(), keeps))
+    }
 }
 
 /// The events that it does not keep, and those whose ids are in `new`, each once: one batch may hold a repetition too.

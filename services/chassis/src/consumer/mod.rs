@@ -1,8 +1,9 @@
 //! Reads events from Kafka and gives them to the service in batches, each applied in one transaction.
 //!
 //! A message is handled at least once and applied once: the service's state tells that it was applied, and where that is
-//! not enough, its id in the inbox, written in the same transaction. Its offset is stored after the commit. Database errors, and errors of the handler, are retried until they pass, since
-//! going on would lose the event. Only what is no event of ours goes to the dead-letter topic.
+//! not enough, its id in the [`Inbox`], written in the same transaction. Its offset is stored after the commit. Database
+//! errors, and errors of the handler, are retried until they pass, since going on would lose the event. Only what is no
+//! event of ours goes to the dead-letter topic.
 
 mod batch;
 pub(crate) mod dead_letter;
@@ -10,7 +11,7 @@ mod inbox;
 mod inbox_days;
 mod told;
 
-use std::{borrow::Cow, future::Future, time::Duration};
+use std::{future::Future, time::Duration};
 
 use anyhow::Context;
 use contract::{CloudEvent, Event, Topic};
@@ -24,12 +25,13 @@ use tracing::{error, warn};
 
 use crate::{
     config::KafkaSettings,
-    db::{Database, Tx, is_unavailable},
+    db::is_unavailable,
     kafka::{self, LogContext},
     tasks::Backoff,
 };
 use batch::Batch;
 use dead_letter::DeadLetters;
+pub use inbox::Inbox;
 pub(crate) use inbox_days::start as keep_inbox_days;
 use told::Told;
 
@@ -43,20 +45,13 @@ const AFTER_ERROR: Duration = Duration::from_millis(10);
 
 /// What a service does with events.
 pub trait Handler: Send + Sync + 'static {
-    /// Applies `events` in `tx`: in the order of their partitions, none that was applied before, and only of types that
-    /// this version knows (types that do not matter to the service are skipped by it). The caller commits. After an
-    /// error the same events come again.
-    fn handle(&self, tx: &mut Tx, events: &[CloudEvent]) -> impl Future<Output = anyhow::Result<()>> + Send;
+    /// Applies `events`, at least one, in one transaction that it commits: in the order of their partitions, and only of
+    /// types that this version knows. After an error the same events come again, and they may after a success.
+    fn handle(&self, events: &[CloudEvent]) -> impl Future<Output = anyhow::Result<()>> + Send;
 
-    /// Whether an event matters to the service at all. One that does not costs no transaction and no row in the inbox.
+    /// Whether an event matters to the service at all. One that does not costs no transaction.
     fn wants(&self, _event: &Event) -> bool {
         true
-    }
-
-    /// Which events the inbox keeps from being applied twice: those whose repetition the service's own state (a version,
-    /// a primary key) does not make harmless. Most are not among them, and cost no row.
-    fn inbox(&self) -> Option<fn(&Event) -> bool> {
-        None
     }
 
     /// How long it is at least from one batch to the next. A reader whom nobody waits for takes more at a time and leaves
@@ -64,9 +59,6 @@ pub trait Handler: Send + Sync + 'static {
     fn pace(&self) -> Duration {
         Duration::ZERO
     }
-
-    /// Told after the commit of `events`.
-    fn committed(&self, _events: &[CloudEvent]) {}
 }
 
 /// Reads topics in the service's group.
@@ -75,19 +67,12 @@ pub(crate) struct Consumer<H> {
     group: String,
     topics: Vec<Topic>,
     handler: H,
-    database: Database,
 }
 
 impl<H: Handler> Consumer<H> {
-    pub(crate) fn new(
-        settings: &KafkaSettings,
-        topics: &[Topic],
-        handler: H,
-        database: Database,
-    ) -> anyhow::Result<Self> {
-        let group = settings.consumer_group.clone();
-        let group = group.context("CONSUMER_GROUP is not set: expected the name of the service's consumer group")?;
-        Ok(Self { settings: settings.clone(), group, topics: topics.to_vec(), handler, database })
+    pub(crate) fn new(settings: &KafkaSettings, topics: &[Topic], handler: H) -> anyhow::Result<Self> {
+        let group = settings.reader()?.to_owned();
+        Ok(Self { settings: settings.clone(), group, topics: topics.to_vec(), handler })
     }
 
     /// Reads until `stop`: then finishes the batch, commits its offsets and leaves the group.
@@ -133,6 +118,8 @@ impl<H: Handler> Consumer<H> {
     }
 
     fn subscribe(&self) -> Result<StreamConsumer<Told>, KafkaError> {
+        // A reader with a pace asks for more when it has taken what it had, instead of having a few messages at a time sent.
+        let ahead = if self.handler.pace().is_zero() { "500" } else { "1" };
         let stream: StreamConsumer<Told> = kafka::common(&self.settings)
             .set("group.id", &self.group)
             .set("auto.offset.reset", "earliest")
@@ -142,7 +129,7 @@ impl<H: Handler> Consumer<H> {
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("session.timeout.ms", "10000")
             .set("fetch.wait.max.ms", "100")
-            .set("queued.min.messages", "500")
+            .set("queued.min.messages", ahead)
             // With so short a queue it is often full, and its default would leave it empty for the rest of a second.
             .set("fetch.queue.backoff.ms", "5")
             .set("queued.max.messages.kbytes", "2048")
@@ -159,7 +146,9 @@ impl<H: Handler> Consumer<H> {
     async fn process(&self, stream: &StreamConsumer<Told>, dead_letters: &DeadLetters, mut batch: Batch) {
         batch.events.retain(|event| self.handler.wants(&event.event));
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
-        while let Err(error) = self.apply(&batch.events).await {
+        while !batch.events.is_empty()
+            && let Err(error) = self.handler.handle(&batch.events).await
+        {
             let retry_in = backoff.next_delay();
             metrics::counter!("consumer_errors_total").increment(1);
             let events: Vec<_> = batch.events.iter().take(5).map(|event| event.id.to_string()).collect();
@@ -181,25 +170,5 @@ impl<H: Handler> Consumer<H> {
                 Err(error) => warn!(%error, topic, partition, "cannot store the offset; the messages come again"),
             }
         }
-    }
-
-    async fn apply(&self, events: &[CloudEvent]) -> anyhow::Result<()> {
-        if events.is_empty() {
-            return Ok(());
-        }
-        let mut tx = self.database.begin().await?;
-        let new = match self.handler.inbox() {
-            Some(keeps) if events.iter().any(|event| keeps(&event.event)) => {
-                Cow::Owned(inbox::record(&mut tx, &self.group, events, keeps).await?)
-            }
-            _ => Cow::Borrowed(events),
-        };
-        if new.is_empty() {
-            return Ok(());
-        }
-        self.handler.handle(&mut tx, &new).await?;
-        self.database.commit(tx).await?;
-        self.handler.committed(&new);
-        Ok(())
     }
 }

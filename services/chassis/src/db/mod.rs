@@ -99,6 +99,19 @@ impl Database {
         Ok(())
     }
 
+    /// Runs `statement`, which is a whole change together with its events and so needs no transaction around it, and
+    /// wakes the outbox' relay.
+    ///
+    /// # Errors
+    /// Those of the database. After a lost connection the outcome is not known.
+    pub async fn change<T>(&self, statement: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+        crash::point("commit.before");
+        let given = statement.await?;
+        crash::point("commit.after");
+        self.wake_relay();
+        Ok(given)
+    }
+
     /// Tells the relays, this process' own directly, that the outbox has new rows.
     pub fn wake_relay(&self) {
         self.wake_own_relay();

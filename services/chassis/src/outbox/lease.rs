@@ -18,6 +18,15 @@ pub(super) struct Leases {
     holder: String,
 }
 
+/// What a relay holds after a balance.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Balance {
+    /// Shards.
+    pub(super) held: usize,
+    /// How many of them it did not hold before.
+    pub(super) taken: usize,
+}
+
 impl Leases {
     pub(super) fn new(pool: PgPool, holder: String) -> Self {
         Self { pool, holder }
@@ -46,7 +55,7 @@ impl Leases {
 
     /// Renews, then takes free shards up to this relay's share, or gives back what is above it. Only for when no
     /// message is under way.
-    pub(super) async fn balance(&self) -> Result<usize, sqlx::Error> {
+    pub(super) async fn balance(&self) -> Result<Balance, sqlx::Error> {
         let held = self.renew().await?;
         let alive: i64 = sqlx::query_scalar(
             "WITH gone AS (DELETE FROM outbox_relays WHERE expires_at < now() - interval '1 minute')
@@ -56,12 +65,13 @@ impl Leases {
         .await?;
         let share = share(usize::try_from(alive).unwrap_or(1));
         if held < share {
-            return Ok(held + self.take(share - held).await?);
+            let taken = self.take(share - held).await?;
+            return Ok(Balance { held: held + taken, taken });
         }
         if held > share {
             self.give_back(held - share).await?;
         }
-        Ok(share)
+        Ok(Balance { held: share, taken: 0 })
     }
 
     async fn take(&self, count: usize) -> Result<usize, sqlx::Error> {

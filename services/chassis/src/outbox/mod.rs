@@ -1,17 +1,19 @@
 //! The transactional outbox: a change and its events commit in one transaction, and a relay publishes the events.
 //!
 //! Write events with [`append`] after the aggregate's row was written in the same transaction, and commit with
-//! [`Database::commit`](crate::db::Database::commit), which wakes the relay. Where one statement does both, bind a
-//! [`Row`] to a data-modifying CTE and call [`Database::wake_relay`](crate::db::Database::wake_relay).
+//! [`Database::commit`](crate::db::Database::commit), which wakes the relay. Where one statement does both, give it the
+//! [`arguments`] and run it by [`Database::change`](crate::db::Database::change).
 
 mod announce;
 mod lease;
+mod mark;
 mod publish;
 pub(crate) mod relay;
 
 use std::collections::BTreeMap;
 
 use contract::CloudEvent;
+use sqlx::{Arguments, postgres::PgArguments};
 use uuid::Uuid;
 
 use crate::db::Tx;
@@ -22,20 +24,20 @@ pub(crate) const SHARDS: i16 = 16;
 /// An event as a row of the table `outbox`, whose other columns fill themselves.
 #[derive(Debug, Clone)]
 pub struct Row {
-    /// `id uuid`: the event's id.
-    pub id: Uuid,
-    /// `aggregatetype text`: the topic, without its prefix.
-    pub aggregate_type: &'static str,
-    /// `aggregateid text`: the order's id, which is the message's key.
-    pub aggregate_id: String,
-    /// `type text`: the event's type.
-    pub kind: &'static str,
-    /// `payload text`: the event's JSON.
-    pub payload: String,
-    /// `headers text`: the message's headers, as a JSON object.
-    pub headers: String,
-    /// `shard smallint`.
-    pub shard: i16,
+    /// The event's id.
+    id: Uuid,
+    /// The topic, without its prefix.
+    aggregate_type: &'static str,
+    /// The order's id, which is the message's key.
+    aggregate_id: String,
+    /// The event's type.
+    kind: &'static str,
+    /// The event's JSON.
+    payload: String,
+    /// The message's headers, as a JSON object.
+    headers: String,
+    /// Of [`SHARDS`].
+    shard: i16,
 }
 
 impl Row {
@@ -59,6 +61,32 @@ impl Row {
     }
 }
 
+/// The SQL that inserts those events, of the [`arguments`] of its statement, that meet a condition, in their order. The
+/// columns are `outbox`'s. An event must not be written before its aggregate's row is: a condition that asks whether the
+/// row was written by the same statement sees to that.
+#[macro_export]
+macro_rules! insert_events {
+    ($condition:literal) => {
+        concat!(
+            "INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, headers, shard)
+             SELECT id, aggregatetype, aggregateid, type, payload, headers, shard
+             FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::smallint[])
+                  WITH ORDINALITY AS e (id, aggregatetype, aggregateid, type, payload, headers, shard, position)
+             WHERE ",
+            $condition,
+            " ORDER BY position"
+        )
+    };
+}
+
+/// The rows of `events`.
+///
+/// # Errors
+/// Those of [`Row::new`].
+pub fn rows(events: &[CloudEvent]) -> Result<Vec<Row>, sqlx::Error> {
+    events.iter().map(Row::new).collect()
+}
+
 /// Writes `events` in one statement, in their order. Call it after the aggregates' rows were written in `tx`: that is
 /// what makes the order of the events the order of the changes.
 ///
@@ -68,35 +96,39 @@ pub async fn append(tx: &mut Tx, events: &[CloudEvent]) -> Result<(), sqlx::Erro
     if events.is_empty() {
         return Ok(());
     }
-    let rows = events.iter().map(Row::new).collect::<Result<Vec<_>, _>>()?;
+    let rows = rows(events)?;
+    sqlx::query_with(insert_events!("true"), arguments(&rows)?).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// The first seven arguments of a statement that inserts `rows` by [`insert_events!`]; others follow them.
+///
+/// # Errors
+/// None in practice: text and numbers can be encoded.
+pub fn arguments<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Result<PgArguments, sqlx::Error> {
     let (mut ids, mut types, mut aggregates, mut kinds) = (vec![], vec![], vec![], vec![]);
     let (mut payloads, mut headers, mut shards) = (vec![], vec![], vec![]);
     for row in rows {
         ids.push(row.id);
         types.push(row.aggregate_type);
-        aggregates.push(row.aggregate_id);
+        aggregates.push(row.aggregate_id.as_str());
         kinds.push(row.kind);
-        payloads.push(row.payload);
-        headers.push(row.headers);
+        payloads.push(row.payload.as_str());
+        headers.push(row.headers.as_str());
         shards.push(row.shard);
     }
-    sqlx::query(
-        "INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, headers, shard)
-         SELECT id, aggregatetype, aggregateid, type, payload, headers, shard
-         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::smallint[])
-              WITH ORDINALITY AS e (id, aggregatetype, aggregateid, type, payload, headers, shard, position)
-         ORDER BY position",
-    )
-    .bind(ids)
-    .bind(types)
-    .bind(aggregates)
-    .bind(kinds)
-    .bind(payloads)
-    .bind(headers)
-    .bind(shards)
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+    let mut arguments = PgArguments::default();
+    let add = || {
+        arguments.add(ids)?;
+        arguments.add(types)?;
+        arguments.add(aggregates)?;
+        arguments.add(kinds)?;
+        arguments.add(payloads)?;
+        arguments.add(headers)?;
+        arguments.add(shards)
+    };
+    add().map_err(sqlx::Error::Encode)?;
+    Ok(arguments)
 }
 
 /// The shard of an aggregate: FNV-1a with MurmurHash3's finaliser, which are the same in every version of every build.

@@ -7,6 +7,7 @@ use futures::future::try_join_all;
 use rdkafka::producer::FutureRecord;
 use sqlx::PgPool;
 
+use super::mark::Snapshot;
 use crate::kafka::{self, Producer};
 
 /// How many rows of one shard are read at a time.
@@ -23,20 +24,52 @@ pub(super) struct Pending {
     headers: String,
 }
 
-/// The oldest rows of each shard that `holder` holds a lease of, in the order of writing within a shard.
-pub(super) async fn read(pool: &PgPool, holder: &str) -> Result<Vec<Pending>, sqlx::Error> {
-    let mut rows: Vec<Pending> = sqlx::query_as(
+/// What was read.
+#[derive(Debug)]
+pub(super) struct Rows {
+    /// By shard, and in the order of writing within a shard.
+    pub(super) pending: Vec<Pending>,
+    /// Nothing that was visible was left out up to this place; `i64::MAX` when nothing was at all.
+    pub(super) complete_to: i64,
+}
+
+impl Rows {
+    fn new(mut pending: Vec<Pending>) -> Self {
+        pending.sort_unstable_by_key(|row| (row.shard, row.seq));
+        let shards = pending.chunk_by(|row, next| row.shard == next.shard);
+        let full = shards.filter(|shard| shard.len() as i64 >= ROWS_PER_SHARD);
+        let complete_to = full.filter_map(|shard| Some(shard.last()?.seq)).min().unwrap_or(i64::MAX);
+        Self { pending, complete_to }
+    }
+
+    /// The last place.
+    pub(super) fn last(&self) -> i64 {
+        self.pending.iter().map(|row| row.seq).max().unwrap_or_default()
+    }
+}
+
+/// What transactions there are.
+pub(super) async fn snapshot(pool: &PgPool) -> Result<Snapshot, sqlx::Error> {
+    // xid8 has no cast to a number.
+    let sql = "SELECT pg_snapshot_xmin(now)::text::bigint AS xmin, pg_snapshot_xmax(now)::text::bigint AS xmax
+               FROM pg_current_snapshot() AS now";
+    sqlx::query_as(sql).fetch_one(pool).await
+}
+
+/// The oldest rows of each shard that `holder` holds a lease of, those after the place `after`.
+pub(super) async fn read(pool: &PgPool, holder: &str, after: i64) -> Result<Rows, sqlx::Error> {
+    let rows = sqlx::query_as(
         "SELECT e.* FROM outbox_shards s CROSS JOIN LATERAL (
              SELECT shard, seq, aggregatetype, aggregateid, payload, headers FROM outbox
-             WHERE shard = s.shard ORDER BY seq LIMIT $2) e
+             WHERE shard = s.shard AND seq > $3 ORDER BY seq LIMIT $2) e
          WHERE s.holder = $1 AND s.expires_at > now()",
     )
     .bind(holder)
     .bind(ROWS_PER_SHARD)
+    .bind(after)
     .fetch_all(pool)
     .await?;
-    rows.sort_unstable_by_key(|row| (row.shard, row.seq));
-    Ok(rows)
+    Ok(Rows::new(rows))
 }
 
 /// How long the oldest row of the outbox, whoever publishes it, has waited, in seconds; 0 when there is none.
@@ -88,4 +121,27 @@ pub(super) async fn delete(pool: &PgPool, rows: &[Pending]) -> Result<(), sqlx::
         .execute(pool)
         .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_is_complete_up_to_where_the_first_full_shard_ends() {
+        let shard = |shard, seqs: std::ops::Range<i64>| {
+            seqs.map(move |seq| Pending {
+                shard,
+                seq,
+                aggregatetype: String::new(),
+                aggregateid: String::new(),
+                payload: String::new(),
+                headers: String::new(),
+            })
+        };
+        let few = Rows::new(shard(1, 0..5).chain(shard(0, 7..9)).collect());
+        assert_eq!((few.pending[0].seq, few.last(), few.complete_to), (7, 8, i64::MAX));
+        let full = Rows::new(shard(0, 0..3).chain(shard(1, 10..10 + ROWS_PER_SHARD)).collect());
+        assert_eq!(full.complete_to, 9 + ROWS_PER_SHARD);
+    }
 }

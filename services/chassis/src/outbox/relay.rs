@@ -1,7 +1,6 @@
 //! Publishes the outbox: reads the oldest rows of its shards, sends them, and removes them when Kafka has them.
 //!
-//! There is no high-water mark: a row that becomes visible late is found whenever it becomes visible. After any error
-//! the producer is thrown away with all it holds, and the oldest rows are read again; readers see repetitions, never a
+//! A row that becomes visible late is found whenever it becomes visible (see [`Mark`]). After any error the producer is thrown away with all it holds, and the oldest rows are read again; readers see repetitions, never a
 //! gap or, within one order, another sequence.
 
 use std::{
@@ -19,7 +18,8 @@ use tracing::{info, warn};
 
 use super::{
     SHARDS, announce,
-    lease::{Leases, RENEW_EVERY},
+    lease::{Balance, Leases, RENEW_EVERY},
+    mark::Mark,
     publish::{self, Pending},
 };
 use crate::{
@@ -32,6 +32,8 @@ use crate::{
 
 /// How long a row of another process waits at most, when its announcement is lost, before this one looks for it.
 const POLL_EVERY: Duration = Duration::from_secs(1);
+/// How long it is at least from one round to the next: what comes meanwhile is published together.
+const PACE: Duration = Duration::from_millis(2);
 /// How often the age of the oldest row is looked at.
 const OBSERVE_EVERY: Duration = Duration::from_secs(5);
 /// How long a stopping relay tries to publish what is left; another replica, or the next start, publishes the rest.
@@ -64,13 +66,28 @@ struct State {
     balance_at: Instant,
     observe_at: Instant,
     held: usize,
+    mark: Mark,
+}
+
+/// What a round has left to do.
+enum Left {
+    Some,
+    Nothing,
+    /// What there was is published; there may be more since.
+    Unknown,
 }
 
 impl Relay {
     async fn run(&self, stop: CancellationToken) -> anyhow::Result<()> {
         // Made ahead of the first event, so that it has found the brokers by then.
         let now = Instant::now();
-        let mut state = State { producer: Some(self.producer()?), balance_at: now, observe_at: now, held: 0 };
+        let mut state = State {
+            producer: Some(self.producer()?),
+            balance_at: now,
+            observe_at: now,
+            held: 0,
+            mark: Mark::default(),
+        };
         let flush_over = async {
             stop.cancelled().await;
             tokio::time::sleep(FLUSH_FOR).await;
@@ -91,18 +108,23 @@ impl Relay {
     async fn publish_until(&self, stop: &CancellationToken, state: &mut State) {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(3));
         loop {
+            let began = Instant::now();
             match self.round(state).await {
-                Ok(true) => backoff.reset(),
-                Ok(false) if stop.is_cancelled() => return,
-                Ok(false) => {
+                Ok(Left::Some) => backoff.reset(),
+                Ok(Left::Nothing) if stop.is_cancelled() => return,
+                Ok(Left::Unknown | Left::Nothing) => {
                     backoff.reset();
                     tokio::select! {
-                        () = self.database.relay_woken() => {}
+                        () = async {
+                            tokio::time::sleep_until(began + PACE).await;
+                            self.database.relay_woken().await;
+                        } => {}
                         () = tokio::time::sleep(POLL_EVERY) => {}
                         () = stop.cancelled() => {}
                     }
                 }
                 Err(error) => {
+                    state.mark = Mark::default();
                     let retry_in = backoff.next_delay();
                     metrics::counter!("outbox_publish_errors_total").increment(1);
                     warn!(error = format!("{error:#}"), ?retry_in, "publishing the outbox failed");
@@ -112,10 +134,15 @@ impl Relay {
         }
     }
 
-    /// Whether there was something to publish.
-    async fn round(&self, state: &mut State) -> anyhow::Result<bool> {
+    /// Publishes what there is, or as much of it as goes at a time.
+    async fn round(&self, state: &mut State) -> anyhow::Result<Left> {
         if Instant::now() >= state.balance_at {
-            let held = self.leases.balance().await.context("cannot renew the outbox' leases")?;
+            let Balance { held, taken } = self.leases.balance().await.context("cannot renew the outbox' leases")?;
+            if taken > 0 {
+                // Their rows may be older than what was published here.
+                state.mark = Mark::default();
+            }
+            state.mark.observe(publish::snapshot(self.database.pool()).await.context("cannot read the outbox")?);
             if held != state.held {
                 info!(shards = held, "publishing the outbox' shards");
                 state.held = held;
@@ -128,12 +155,18 @@ impl Relay {
             metrics::gauge!("outbox_oldest_seconds").set(age);
             state.observe_at = Instant::now() + OBSERVE_EVERY;
         }
-        let rows = publish::read(self.database.pool(), self.leases.holder()).await.context("cannot read the outbox")?;
-        if rows.is_empty() {
-            return Ok(false);
+        let rows = publish::read(self.database.pool(), self.leases.holder(), state.mark.at());
+        let rows = rows.await.context("cannot read the outbox")?;
+        if !rows.pending.is_empty() {
+            self.publish(state, &rows.pending).await?;
         }
-        self.publish(state, &rows).await?;
-        Ok(true)
+        state.mark.published(rows.last(), rows.complete_to);
+        Ok(match (rows.complete_to, rows.pending.is_empty()) {
+            (i64::MAX, true) => Left::Nothing,
+            // Whoever writes more wakes us.
+            (i64::MAX, false) => Left::Unknown,
+            _ => Left::Some,
+        })
     }
 
     /// Sends and removes `rows`, and renews the leases as long as that takes. When it fails, or is given up, the

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use chassis::{insert_events, outbox};
 use chrono::{DateTime, Utc};
 use contract::{CookReason, CookSnapshot, CookStatus, Identifier, Quantity};
 use sqlx::{FromRow, PgConnection, PgExecutor};
@@ -79,37 +80,44 @@ pub(crate) async fn known(db: &mut PgConnection, order_ids: &[&str]) -> sqlx::Re
     Ok(rows.bind(order_ids).fetch_all(db).await?.into_iter().collect())
 }
 
-/// Inserts cooks, and takes the stock of those that are started, with the ledger's movements, in one statement. The
-/// transaction has locked their menu items, and what is `left` of them was computed in the sequence of `births`.
+/// Inserts cooks with their events, and takes the stock of those that have some, with the ledger's movements, in one
+/// statement. The transaction has locked their menu items, and what is `left` of them was computed in the sequence of
+/// `births`.
 ///
 /// # Errors
 /// Also when one of the orders has a cook already.
-pub(crate) async fn insert(db: &mut PgConnection, births: &[Birth], now: DateTime<Utc>) -> sqlx::Result<()> {
-    let sql = "WITH birth AS (
-                   SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[],
-                                        $7::text[], $8::text[], $9::timestamptz[], $10::text[], $11::bigint[]) WITH ORDINALITY
-                   AS birth (order_id, cook_id, customer_id, restaurant_id, menu_id, quantity,
-                             status, reason, due_at, traceparent, on_hand, place)
-               ), cook AS (
-                   INSERT INTO cooks (order_id, cook_id, customer_id, restaurant_id, menu_id, quantity,
-                                      status, reason, due_at, traceparent, created_at, updated_at, version)
-                   SELECT order_id, cook_id, customer_id, restaurant_id, menu_id, quantity,
-                          status, reason, due_at, traceparent, $12, $12, 1
-                   FROM birth ORDER BY order_id
-               ), movement AS (
-                   INSERT INTO movements (menu_id, kind, reference, quantity, on_hand, at)
-                   SELECT menu_id, 'RESERVE', order_id, -quantity, on_hand, $12
-                   FROM birth WHERE status = 'STARTED' ORDER BY place
-               )
-               UPDATE menus SET on_hand = menus.on_hand - taken.quantity
-               FROM (
-                   SELECT menu_id, sum(quantity) AS quantity FROM birth WHERE status = 'STARTED' GROUP BY menu_id
-               ) AS taken
-               WHERE menus.menu_id = taken.menu_id";
+pub(crate) async fn insert(db: &mut PgConnection, births: &[Birth], events: &[outbox::Row]) -> sqlx::Result<()> {
+    const SQL: &str = concat!(
+        "WITH birth AS (
+             SELECT * FROM unnest($8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::bigint[],
+                                  $14::text[], $15::text[], $16::timestamptz[], $17::text[], $18::timestamptz[],
+                                  $19::bigint[], $20::bigint[]) WITH ORDINALITY
+             AS birth (order_id, cook_id, customer_id, restaurant_id, menu_id, quantity,
+                       status, reason, due_at, traceparent, created_at, version, on_hand, place)
+         ), cook AS (
+             INSERT INTO cooks (order_id, cook_id, customer_id, restaurant_id, menu_id, quantity,
+                                status, reason, due_at, traceparent, created_at, updated_at, version)
+             SELECT order_id, cook_id, customer_id, restaurant_id, menu_id, quantity,
+                    status, reason, due_at, traceparent, created_at, created_at, version
+             FROM birth ORDER BY order_id
+             RETURNING order_id
+         ), movement AS (
+             INSERT INTO movements (menu_id, kind, reference, quantity, on_hand, at)
+             SELECT menu_id, 'RESERVE', order_id, -quantity, on_hand, created_at
+             FROM birth WHERE on_hand IS NOT NULL ORDER BY place
+         ), said AS (",
+        insert_events!("(aggregateid IN (SELECT order_id FROM cook)) IS TRUE"),
+        ")
+         UPDATE menus SET on_hand = menus.on_hand - taken.quantity
+         FROM (
+             SELECT menu_id, sum(quantity) AS quantity FROM birth WHERE on_hand IS NOT NULL GROUP BY menu_id
+         ) AS taken
+         WHERE menus.menu_id = taken.menu_id"
+    );
     fn column<'a, T>(births: &'a [Birth], value: impl Fn(&'a Birth) -> T) -> Vec<T> {
         births.iter().map(value).collect()
     }
-    sqlx::query(sql)
+    sqlx::query_with(SQL, outbox::arguments(events)?)
         .bind(column(births, |b| b.cook.order_id.as_str()))
         .bind(column(births, |b| b.cook.cook_id.as_str()))
         .bind(column(births, |b| b.cook.customer_id.as_str()))
@@ -120,8 +128,9 @@ pub(crate) async fn insert(db: &mut PgConnection, births: &[Birth], now: DateTim
         .bind(column(births, |b| b.cook.reason.map(CookReason::as_str)))
         .bind(column(births, |b| b.due_at))
         .bind(column(births, |b| b.traceparent.as_deref()))
+        .bind(column(births, |b| b.cook.created_at))
+        .bind(column(births, |b| b.cook.version))
         .bind(column(births, |b| b.left))
-        .bind(now)
         .execute(db)
         .await?;
     Ok(())

@@ -35,9 +35,8 @@ fn merging_in_sql_is_merging_in_memory() {
         for _ in 0..200 {
             let (events, arrived, size) = histories().new_tree(&mut runner).unwrap().current();
             sqlx::query("TRUNCATE views").execute(pool).await.unwrap();
-            let mut connection = pool.acquire().await.unwrap();
             for batch in arrived.chunks(size) {
-                merge(&mut connection, &fold(batch.iter().cloned())).await.unwrap();
+                merge(pool, &fold(batch.iter().cloned())).await.unwrap();
             }
             let expected = fold(events);
             for known in &expected {
@@ -46,7 +45,7 @@ fn merging_in_sql_is_merging_in_memory() {
             // The database counts versions as the domain does, and what is known already is not written again.
             let seen: Vec<_> = expected.iter().map(|known| (known.order_id.clone(), known.version())).collect();
             assert_eq!(changed(pool, &seen).await.unwrap(), []);
-            assert_eq!(merge(&mut connection, &expected).await.unwrap(), 0);
+            assert_eq!(merge(pool, &expected).await.unwrap(), 0);
         }
     });
 }
@@ -62,7 +61,7 @@ fn a_customers_orders_come_newest_first_and_page_by_page() {
             contract::OrderSnapshot { order_id, customer_id: customer.clone(), created_at, ..an_order(order, 1) }
         };
         let events = (0..10).map(of_ann).chain([an_order(99, 1)]).map(Event::Ordered);
-        merge(&mut pool.acquire().await.unwrap(), &fold(events)).await.unwrap();
+        merge(pool, &fold(events)).await.unwrap();
         let (mut seen, mut place) = (vec![], None);
         loop {
             let page = of_customer(pool, &customer, place.as_ref(), 3).await.unwrap();
