@@ -7,12 +7,12 @@ use std::{
 
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tokio::time::Instant;
+use tokio::{runtime::Handle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{http::REQUEST_BUCKETS, process, telemetry::Telemetry};
 
-/// How often the runtime shows that it is alive, and how old that may be.
+/// How often the runtimes show that they are alive, and how old that may be.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 const STUCK_AFTER: Duration = Duration::from_secs(15);
 
@@ -91,12 +91,14 @@ impl Metrics {
     }
 }
 
-/// Shows once in a while that the runtime is alive, and keeps the histograms small.
-pub(crate) async fn beat(health: Arc<Health>, metrics: Metrics) {
+/// Shows once in a while that both runtimes are alive, this one and the `background`, and keeps the histograms small.
+pub(crate) async fn beat(health: Arc<Health>, metrics: Metrics, background: Handle) {
     let mut ticks = tokio::time::interval(HEARTBEAT);
     loop {
         ticks.tick().await;
-        health.beat();
+        if background.spawn(async {}).await.is_ok() {
+            health.beat();
+        }
         metrics.recorder.run_upkeep();
     }
 }

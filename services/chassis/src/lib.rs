@@ -22,6 +22,7 @@ mod platform;
 mod process;
 pub mod publisher;
 mod run;
+mod slice;
 pub mod tasks;
 pub mod telemetry;
 pub mod timer;

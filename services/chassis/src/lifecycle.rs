@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use sqlx::migrate::Migrator;
 use tokio::{
     net::TcpListener,
+    runtime::Handle,
     signal::unix::{SignalKind, signal},
 };
 use tokio_util::sync::CancellationToken;
@@ -25,12 +26,14 @@ use crate::{
 /// What a stop keeps for the outbox' relay: longer than it takes to publish what is left and to give its shards back.
 const RELAY_RESERVE: Duration = Duration::from_secs(8);
 
-/// Serves until SIGTERM or SIGINT, then stops: not ready → take no more → finish → flush the outbox → leave.
+/// Serves until SIGTERM or SIGINT, then stops: not ready → take no more → finish → flush the outbox → leave. What nobody
+/// waits for runs in the `background`.
 pub(crate) async fn serve(
     service: &'static str,
     settings: ServeSettings,
     migrations: Option<&'static Migrator>,
     telemetry: Arc<Telemetry>,
+    background: Handle,
     build: impl FnOnce(&mut Platform) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
@@ -43,7 +46,7 @@ pub(crate) async fn serve(
 
     let admin = listen(settings.admin_address, "ADMIN_ADDRESS").await?;
     // The admin port answers to the very end, so it is not among what stops.
-    tokio::spawn(admin::beat(Arc::clone(&health), metrics.clone()));
+    tokio::spawn(admin::beat(Arc::clone(&health), metrics.clone(), background.clone()));
     tokio::spawn(axum::serve(admin, admin::routes(Arc::clone(&health), metrics)).into_future());
     let public = listen(settings.http_address, "HTTP_ADDRESS").await?;
 
@@ -51,7 +54,7 @@ pub(crate) async fn serve(
     let routes = http::wrap(std::mem::take(&mut parts.routes));
     let limit = finishing_limit(settings.drain_timeout);
     let server = tokio::spawn(http::server::serve(public, routes, stopping.clone(), limit));
-    let (work, relay) = (Tasks::default(), Tasks::default());
+    let (work, relay) = (Tasks::new(background.clone()), Tasks::new(background));
     tokio::select! {
         () = database_is_ready(parts.database.as_ref()) => {
             parts.start_tasks(&work);
@@ -142,7 +145,7 @@ mod tests {
 
     /// Stops a relay together with `work`; gives the outcome, and whether the relay was asked to stop.
     async fn stopped(server: anyhow::Result<()>, work: &Tasks) -> (anyhow::Result<()>, bool) {
-        let (relay, flushed) = (Tasks::default(), Arc::new(AtomicBool::new(false)));
+        let (relay, flushed) = (Tasks::new(Handle::current()), Arc::new(AtomicBool::new(false)));
         let flush = Arc::clone(&flushed);
         relay.spawn("relay", move |stop| {
             let flush = Arc::clone(&flush);
@@ -160,9 +163,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_relay_stops_whatever_becomes_of_the_rest() {
-        assert!(matches!(stopped(Ok(()), &Tasks::default()).await, (Ok(()), true)));
-        assert!(matches!(stopped(Err(anyhow::anyhow!("failed")), &Tasks::default()).await, (Err(_), true)));
-        let stuck = Tasks::default();
+        assert!(matches!(stopped(Ok(()), &Tasks::new(Handle::current())).await, (Ok(()), true)));
+        assert!(matches!(
+            stopped(Err(anyhow::anyhow!("failed")), &Tasks::new(Handle::current())).await,
+            (Err(_), true)
+        ));
+        let stuck = Tasks::new(Handle::current());
         stuck.spawn("stuck", |_| std::future::pending());
         assert!(matches!(stopped(Ok(()), &stuck).await, (Err(_), true)));
     }

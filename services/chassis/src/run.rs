@@ -6,12 +6,14 @@ use anyhow::Context;
 use clap::{Args, FromArgMatches, Subcommand};
 use serde_json::Value;
 use sqlx::migrate::Migrator;
+use tokio::runtime::{Builder, Runtime};
 use tracing::{error, info};
 
 use crate::{
     config::{DatabaseSettings, KafkaSettings, LogSettings, ServeSettings},
     db, dead_letters, http, lifecycle,
     platform::Platform,
+    slice,
     telemetry::Telemetry,
 };
 
@@ -138,13 +140,9 @@ pub fn run<S: Service>() -> ExitCode {
 }
 
 fn execute<S: Service>(command: Command<S::Settings, S::Tool>, telemetry: Arc<Telemetry>) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_name(S::NAME)
-        // For looking up names and for waiting on librdkafka: few at a time.
-        .max_blocking_threads(4)
-        .build()
-        .context("cannot start the runtime")?;
+    let runtime = self::runtime(|builder| builder.thread_name(S::NAME).on_thread_start(slice::shorten))?;
+    // Who waits for an answer is not to wait for a batch of events that keeps a thread busy.
+    let background = self::runtime(|builder| builder.thread_name(format!("{}-background", S::NAME)).worker_threads(1))?;
     let outcome = runtime.block_on(async {
         match command {
             Command::Serve { common, own } => {
@@ -154,7 +152,8 @@ fn execute<S: Service>(command: Command<S::Settings, S::Tool>, telemetry: Arc<Te
                     platform.serve(http::openapi::route(&S::openapi()));
                     S::build(platform, own)
                 };
-                lifecycle::serve(S::NAME, *common, S::migrations(), telemetry, build).await
+                let background = background.handle().clone();
+                lifecycle::serve(S::NAME, *common, S::migrations(), telemetry, background, build).await
             }
             Command::Migrate { database, .. } => {
                 let own = S::migrations().context("this service has no database to migrate")?;
@@ -170,5 +169,12 @@ fn execute<S: Service>(command: Command<S::Settings, S::Tool>, telemetry: Arc<Te
     });
     // A blocking call that never returns must not hold up the exit.
     runtime.shutdown_background();
+    background.shutdown_background();
     outcome
+}
+
+fn runtime(set: impl FnOnce(&mut Builder) -> &mut Builder) -> anyhow::Result<Runtime> {
+    let mut builder = Builder::new_multi_thread();
+    // Blocking threads are for looking up names and for waiting on librdkafka: few at a time.
+    set(builder.enable_all().max_blocking_threads(4)).build().context("cannot start the runtime")
 }

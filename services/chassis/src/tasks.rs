@@ -3,18 +3,24 @@
 use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
 
 use futures::FutureExt;
-use tokio::time::Instant;
+use tokio::{runtime::Handle, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info};
 
 /// A set of background tasks with one signal to stop.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Tasks {
+    runtime: Handle,
     tracker: TaskTracker,
     stop: CancellationToken,
 }
 
 impl Tasks {
+    /// No tasks yet; they are to run on `runtime`.
+    pub fn new(runtime: Handle) -> Self {
+        Self { runtime, tracker: TaskTracker::new(), stop: CancellationToken::new() }
+    }
+
     /// Runs `task` until it returns `Ok`. After an error or a panic it runs again, later each time; the token tells it
     /// to come to an end.
     pub fn spawn<F, Fut>(&self, name: &'static str, task: F)
@@ -23,7 +29,7 @@ impl Tasks {
         Fut: Future<Output = anyhow::Result<()>> + Send,
     {
         let stop = self.stop.clone();
-        self.tracker.spawn(async move {
+        let supervised = async move {
             let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
             while !stop.is_cancelled() {
                 let started = Instant::now();
@@ -45,7 +51,8 @@ impl Tasks {
                 }
             }
             info!(task = name, "background task stopped");
-        });
+        };
+        self.tracker.spawn_on(supervised, &self.runtime);
     }
 
     /// Tells the tasks to stop and waits until they have.
@@ -95,7 +102,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_failing_task_runs_again_and_a_finished_one_does_not() {
-        let (tasks, runs) = (Tasks::default(), Arc::new(AtomicU32::new(0)));
+        let (tasks, runs) = (Tasks::new(Handle::current()), Arc::new(AtomicU32::new(0)));
         let counter = Arc::clone(&runs);
         tasks.spawn("flaky", move |_| {
             let run = counter.fetch_add(1, Ordering::SeqCst);
@@ -114,7 +121,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn stop_reaches_a_task_that_waits() {
-        let tasks = Tasks::default();
+        let tasks = Tasks::new(Handle::current());
         tasks.spawn("waits", |stop| async move {
             stop.cancelled().await;
             Ok(())
