@@ -81,6 +81,13 @@ fn binary(service: Service) -> PathBuf {
     path
 }
 
+/// The help of one of a service's commands.
+pub fn help(service: Service, command: &[&str]) -> String {
+    let output = Command::new(binary(service)).args(command).arg("--help").output().expect("the program starts");
+    assert!(output.status.success(), "{service} {command:?} --help: {output:?}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
 /// A port that nobody listens on, and that no other test of this process was given.
 pub fn free_port() -> u16 {
     // Below the range that the kernel takes for outgoing connections, and below that of NodePorts: nobody takes the

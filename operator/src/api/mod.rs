@@ -6,12 +6,14 @@
 
 #![allow(unreachable_pub, reason = "KubeSchema copies each `pub struct` into a function")]
 
+mod circuit_breaker;
 mod crd;
 pub mod defaults;
 mod gateway;
 mod kafka;
 mod logs;
 mod platform;
+mod pods;
 mod rules;
 mod service;
 mod services;
@@ -20,11 +22,13 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+pub use circuit_breaker::CircuitBreakerSpec;
 pub use crd::{crd, crd_yaml};
 pub use gateway::{GatewaySpec, GatewayType};
 pub use kafka::{DatabaseSpec, KafkaSpec, SecretKeyRef, TopicSpec, TopicsSpec};
 pub use logs::{AccessMode, LogVolumeSpec, LogsSpec, Retention};
 pub use platform::{FoodPlatform, FoodPlatformSpec, ImageSpec, PullPolicy};
+pub use pods::{PodsSpec, TaintEffect, Toleration, TolerationOperator, Variable};
 pub use service::FoodService;
 pub use services::{
     Amounts, AutoscalingSpec, CookConfig, CookSpec, DeliveryConfig, DeliverySpec, HpaBehavior, HpaPolicy,

@@ -46,6 +46,10 @@ use super::{DatabaseSpec, FoodPlatformStatus, GatewaySpec, KafkaSpec, LogsSpec, 
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rules::log_claims_keep_their_class(), validation = rules::log_claims_keep_their_access_modes())]
 pub struct FoodPlatformSpec {
+    /// Leave everything as it is: while this is true the operator creates, changes and deletes nothing, and says so in
+    /// the condition Paused. What was changed in the spec meanwhile is brought about afterwards. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<bool>,
     /// Where the services' images come from: `REGISTRY/SERVICE:TAG`.
     pub image: ImageSpec,
     /// Settings of each service. A service that isn't named here runs with the defaults.

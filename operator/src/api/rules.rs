@@ -88,6 +88,23 @@ pub(super) fn time_range(field: &str) -> Rule {
     )
 }
 
+/// A time above 0 and up to a day.
+pub(super) fn positive_duration(field: &str) -> Rule {
+    Rule::new(
+        "self.matches('^[0-9]{1,8}(ms|s|m|h)$') && duration(self) > duration('0s') && duration(self) <= duration('24h')",
+    )
+    .message(
+        format!("{field}: a time above 0 and up to 24h, such as 500ms or 30s, in units of ms, s, m and h").as_str(),
+    )
+}
+
+pub(super) fn nobody_calls_the_gateway() -> Rule {
+    Rule::new("!has(self.gateway) || !has(self.gateway.circuitBreaker)").message(
+        "gateway.circuitBreaker: no service calls the gateway, so nothing would keep to it; set circuitBreaker of the \
+         services behind it",
+    )
+}
+
 pub(super) fn cpu() -> Rule {
     matches(r"^[0-9]{1,6}([.][0-9]{1,3})?$|^[0-9]{1,9}m$", "cpu: CPUs such as 2 or 0.5, or thousandths such as 500m")
 }
@@ -105,6 +122,42 @@ pub(super) fn request_at_most_limit(resource: &str) -> Rule {
         format!("requests.{resource} must not be above limits.{resource}: lower the request or raise the limit")
             .as_str(),
     )
+}
+
+// pods
+
+/// Keys of labels or annotations that are not the operator's.
+pub(super) fn foreign_keys(field: &str) -> Rule {
+    Rule::new("self.all(key, !key.startsWith('app.kubernetes.io/') && !key.startsWith('foodplatform.dev/'))").message(
+        format!(
+            "{field}: those that begin with app.kubernetes.io/ and foodplatform.dev/ are the operator's: use others"
+        )
+        .as_str(),
+    )
+}
+
+pub(super) fn toleration_has_a_key() -> Rule {
+    Rule::new("has(self.key) || (has(self.operator) && self.operator == 'Exists')")
+        .message("tolerations: without a key every taint is meant, which takes operator: Exists; set either")
+}
+
+pub(super) fn toleration_of_any_value() -> Rule {
+    Rule::new("!has(self.value) || !has(self.operator) || self.operator == 'Equal'")
+        .message("tolerations: with operator Exists any value will do: remove value, or set operator: Equal")
+}
+
+pub(super) fn toleration_for_a_time() -> Rule {
+    Rule::new("!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')")
+        .message("tolerations: tolerationSeconds is for effect NoExecute only: set that effect, or remove it")
+}
+
+pub(super) fn variable_name() -> Rule {
+    matches("^[A-Za-z_][A-Za-z0-9_]*$", "env: a name of letters, digits and '_', not beginning with a digit")
+}
+
+pub(super) fn foreign_variable() -> Rule {
+    Rule::new("!(self in ['DATABASE_URL', 'LOG_DIR', 'POD_NAME'])")
+        .message("env: DATABASE_URL, LOG_DIR and POD_NAME are the operator's: set database, or logs, instead")
 }
 
 // kafka

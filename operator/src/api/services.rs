@@ -4,11 +4,12 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{FoodService, rules};
+use super::{CircuitBreakerSpec, FoodService, PodsSpec, rules};
 
 /// Settings of each service.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::nobody_calls_the_gateway())]
 pub struct ServicesSpec {
     /// Takes orders and knows how they stand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,6 +61,12 @@ pub struct ServiceSpec {
     /// What each pod asks for and may use. Default: requests of 50m CPU and 32Mi memory, a limit of 128Mi memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<ResourcesSpec>,
+    /// What its callers spare its pods. Not for the gateway, which no service calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub circuit_breaker: Option<CircuitBreakerSpec>,
+    /// Where its pods run, and what they carry.
+    #[serde(flatten)]
+    pub pods: PodsSpec,
 }
 
 /// Settings of cook.

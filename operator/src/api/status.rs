@@ -15,6 +15,8 @@ pub mod condition {
     pub const RECONCILING: &str = "Reconciling";
     /// Something that only a person can change is in the way.
     pub const STALLED: &str = "Stalled";
+    /// Everything is left as it is, since the spec says so.
+    pub const PAUSED: &str = "Paused";
     /// The topics are there as the spec asks for.
     pub const TOPICS_READY: &str = "TopicsReady";
     /// The database answers.
@@ -28,7 +30,7 @@ pub struct FoodPlatformStatus {
     /// The generation of the spec that this status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Reconciling, Stalled, TopicsReady and DatabaseReachable.
+    /// Ready, Reconciling, Stalled, Paused, TopicsReady and DatabaseReachable.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions", length(max = 16))]
     pub conditions: Vec<Condition>,

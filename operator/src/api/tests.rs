@@ -118,6 +118,53 @@ fn cooking_and_delivery_times() {
 }
 
 #[test]
+fn circuit_breakers() {
+    for service in ["order", "cook", "delivery", "mypage"] {
+        let path = format!("spec.services.{service}.circuitBreaker");
+        let whole = json!({
+            "maxPendingRequests": 1, "maxRequestsPerConnection": 1, "consecutive5xxErrors": 1, "interval": "1s",
+            "baseEjectionTime": "10m", "maxEjectionPercent": 100,
+        });
+        accepts(&path, &[json!({}), whole]);
+        for field in ["interval", "baseEjectionTime"] {
+            let times = |times: [&str; 4]| times.map(|time| json!({ field: time }));
+            accepts(&path, &times(["1ms", "500ms", "10m", "24h"]));
+            refuses(&path, &times(["0s", "25h", "1.5s", "soon"]), &format!("{field}: "));
+        }
+    }
+    let path = "spec.services.gateway";
+    accepts(path, &[json!({ "replicas": 2 })]);
+    refuses("spec.services", &[json!({ "gateway": { "circuitBreaker": {} } })], "gateway.circuitBreaker: no service");
+}
+
+#[test]
+fn pods() {
+    let path = "spec.services.order";
+    let good = json!({
+        "labels": { "team": "kitchen" }, "annotations": { "example.com/note": "a" },
+        "nodeSelector": { "kubernetes.io/arch": "amd64" }, "priorityClassName": "high",
+        "tolerations": [{ "operator": "Exists" }, { "key": "a", "value": "b", "effect": "NoSchedule" },
+                        { "key": "a", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60 }],
+        "env": [{ "name": "RUST_BACKTRACE", "value": "1" }, { "name": "LOG_LEVEL", "value": "" }],
+    });
+    accepts(path, &[good]);
+    for field in ["labels", "annotations"] {
+        for key in ["app.kubernetes.io/name", "foodplatform.dev/role"] {
+            refuses(path, &[json!({ field: { key: "a" } })], &format!("{field}: those that begin"));
+        }
+    }
+    let toleration = |toleration: Value| json!({ "tolerations": [toleration] });
+    refuses(path, &[json!({}), json!({ "value": "a" })].map(toleration), "tolerations: without a key");
+    let any = json!({ "key": "a", "operator": "Exists", "value": "b" });
+    refuses(path, &[toleration(any)], "tolerations: with operator Exists");
+    let for_a_time = json!({ "key": "a", "effect": "NoSchedule", "tolerationSeconds": 1 });
+    refuses(path, &[toleration(for_a_time)], "tolerations: tolerationSeconds");
+    let env = |name: &str| json!({ "env": [{ "name": name, "value": "a" }] });
+    refuses(path, &["1A", "A-B", "A B"].map(env), "env: a name");
+    refuses(path, &["DATABASE_URL", "LOG_DIR", "POD_NAME"].map(env), "env: DATABASE_URL");
+}
+
+#[test]
 fn resources() {
     let path = "spec.services.cook.resources";
     let cpu = |cpu: &str| json!({ "requests": { "cpu": cpu } });

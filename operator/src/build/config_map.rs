@@ -32,11 +32,35 @@ pub(super) fn build(platform: &Platform, settings: &ServiceSettings) -> ConfigMa
         data.insert(variable, names::url(&platform.name, *called));
     }
     let data = data.into_iter().map(|(key, value)| (key.to_owned(), value));
+    let called = calls(service).iter().filter_map(|(_, called)| platform.service(*called));
+    let data = data.chain(called.filter(|_| breaks(service)).flat_map(circuit_breaker));
     ConfigMap {
         metadata: labels::metadata(platform, settings, names::child(&platform.name, service)),
         data: Some(data.chain(settings.config.clone()).collect()),
         ..Default::default()
     }
+}
+
+/// Whether it keeps to circuit breakers: MyPage calls others by a command alone.
+const fn breaks(service: FoodService) -> bool {
+    matches!(service, FoodService::Order | FoodService::Gateway)
+}
+
+/// What a caller of a service is told of its circuit breaker; what is not set is left to the caller's defaults.
+fn circuit_breaker(called: &ServiceSettings) -> impl Iterator<Item = (String, String)> {
+    let prefix = called.service.as_str().to_uppercase();
+    let set = called.circuit_breaker.clone();
+    let number = |number: Option<i32>| number.map(|number| number.to_string());
+    [
+        ("MAX_PENDING_REQUESTS", number(set.max_pending_requests)),
+        ("MAX_REQUESTS_PER_CONNECTION", number(set.max_requests_per_connection)),
+        ("CONSECUTIVE_5XX_ERRORS", number(set.consecutive_5xx_errors)),
+        ("INTERVAL", set.interval),
+        ("BASE_EJECTION_TIME", set.base_ejection_time),
+        ("MAX_EJECTION_PERCENT", number(set.max_ejection_percent)),
+    ]
+    .into_iter()
+    .filter_map(move |(name, value)| Some((format!("{prefix}_{name}"), value?)))
 }
 
 /// Whom a service calls, by the variable that holds the URL.

@@ -1,7 +1,5 @@
 //! The Deployment of a service.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::{
     api::{
         apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
@@ -47,9 +45,10 @@ pub(super) fn build(
     dereferenced: &Dereferenced,
 ) -> Deployment {
     // A pod reads its environment once: it is replaced when that changes.
-    let mut checksums = BTreeMap::from([(CONFIG_CHECKSUM.to_owned(), config_checksum.to_owned())]);
+    let mut annotations = settings.pods.annotations.clone().unwrap_or_default();
+    annotations.insert(CONFIG_CHECKSUM.to_owned(), config_checksum.to_owned());
     if settings.service.has_database() {
-        checksums.insert(SECRET_CHECKSUM.to_owned(), dereferenced.database_checksum.clone());
+        annotations.insert(SECRET_CHECKSUM.to_owned(), dereferenced.database_checksum.clone());
     }
     Deployment {
         metadata: labels::metadata(platform, settings, names::child(&platform.name, settings.service)),
@@ -71,7 +70,7 @@ pub(super) fn build(
             template: PodTemplateSpec {
                 metadata: Some(ObjectMeta {
                     labels: Some(labels::of_pod(platform, settings, labels::ROLE_SERVE)),
-                    annotations: Some(checksums),
+                    annotations: Some(annotations),
                     ..Default::default()
                 }),
                 spec: Some(pod_spec(platform, settings)),

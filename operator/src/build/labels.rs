@@ -48,9 +48,10 @@ pub(super) fn of(platform: &Platform, settings: &ServiceSettings) -> BTreeMap<St
     labels
 }
 
-/// The labels of a pod with a role.
+/// The labels of a pod with a role: those that are asked for, and ours.
 pub(super) fn of_pod(platform: &Platform, settings: &ServiceSettings, role: &str) -> BTreeMap<String, String> {
-    let mut labels = of(platform, settings);
+    let mut labels = settings.pods.labels.clone().unwrap_or_default();
+    labels.extend(of(platform, settings));
     labels.insert(ROLE.to_owned(), role.to_owned());
     labels
 }

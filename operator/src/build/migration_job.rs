@@ -36,6 +36,7 @@ pub(super) fn build(platform: &Platform, settings: &ServiceSettings, dereference
             template: PodTemplateSpec {
                 metadata: Some(ObjectMeta {
                     labels: Some(labels::of_pod(platform, settings, labels::ROLE_MIGRATE)),
+                    annotations: settings.pods.annotations.clone(),
                     ..Default::default()
                 }),
                 spec: Some(PodSpec {

@@ -11,8 +11,8 @@ use super::{
     topics::{self, InvalidRetention, WantedTopic},
 };
 use crate::api::{
-    AccessMode, AutoscalingSpec, FoodPlatform, FoodPlatformSpec, FoodService, GatewayType, HpaBehavior, LogsSpec,
-    PullPolicy, Retention, ServiceSpec, defaults,
+    AccessMode, AutoscalingSpec, CircuitBreakerSpec, FoodPlatform, FoodPlatformSpec, FoodService, GatewayType,
+    HpaBehavior, LogsSpec, PodsSpec, PullPolicy, Retention, ServiceSpec, defaults,
 };
 
 /// A `FoodPlatform` that has been checked, with every default filled in.
@@ -57,6 +57,10 @@ pub struct ServiceSettings {
     pub resources: ResourceRequirements,
     /// Its own settings, as environment variables.
     pub config: BTreeMap<String, String>,
+    /// What its callers spare its pods.
+    pub circuit_breaker: CircuitBreakerSpec,
+    /// Where its pods run, and what they carry.
+    pub pods: PodsSpec,
 }
 
 /// How many pods.
@@ -245,6 +249,8 @@ fn service_settings(spec: &FoodPlatformSpec, service: FoodService) -> Result<Ser
             InvalidPlatform::Quantity { field: format!("services.{service}.resources.{field}"), source }
         })?,
         config,
+        circuit_breaker: common.circuit_breaker.unwrap_or_default(),
+        pods: common.pods,
     })
 }
 

@@ -3,12 +3,14 @@
 use k8s_openapi::api::core::v1::{
     Capabilities, ConfigMapEnvSource, Container, EnvFromSource, EnvVar, EnvVarSource, LocalObjectReference,
     ObjectFieldSelector, PodSecurityContext, PodSpec, SeccompProfile, SecretKeySelector, SecurityContext,
+    Toleration as ApiToleration,
 };
 
 use super::{
     names,
     platform::{Platform, ServiceSettings},
 };
+use crate::api::{TaintEffect, Toleration, TolerationOperator, Variable};
 
 /// The port of the public API.
 pub(super) const HTTP_PORT: i32 = 8080;
@@ -56,6 +58,9 @@ pub(super) fn spec(platform: &Platform, settings: &ServiceSettings, container: C
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
         image_pull_secrets: pull_secrets(platform),
+        node_selector: settings.pods.node_selector.clone(),
+        tolerations: settings.pods.tolerations.as_ref().map(|wanted| wanted.iter().map(toleration).collect()),
+        priority_class_name: settings.pods.priority_class_name.clone(),
         security_context: Some(PodSecurityContext {
             run_as_non_root: Some(true),
             run_as_user: Some(USER),
@@ -70,7 +75,25 @@ pub(super) fn spec(platform: &Platform, settings: &ServiceSettings, container: C
     }
 }
 
-/// What the ConfigMap can't hold: the pod's own name, and the database's URL, which is a secret.
+fn toleration(wanted: &Toleration) -> ApiToleration {
+    ApiToleration {
+        key: wanted.key.clone(),
+        operator: wanted.operator.map(|operator| match operator {
+            TolerationOperator::Equal => "Equal".to_owned(),
+            TolerationOperator::Exists => "Exists".to_owned(),
+        }),
+        value: wanted.value.clone(),
+        effect: wanted.effect.map(|effect| match effect {
+            TaintEffect::NoSchedule => "NoSchedule".to_owned(),
+            TaintEffect::PreferNoSchedule => "PreferNoSchedule".to_owned(),
+            TaintEffect::NoExecute => "NoExecute".to_owned(),
+        }),
+        toleration_seconds: wanted.toleration_seconds,
+    }
+}
+
+/// What the ConfigMap can't hold: the pod's own name, and the database's URL, which is a secret. And what goes before the
+/// ConfigMap.
 fn environment(platform: &Platform, settings: &ServiceSettings) -> Vec<EnvVar> {
     let from = |name: &str, source| EnvVar { name: name.to_owned(), value_from: Some(source), ..Default::default() };
     let mut environment = vec![from(
@@ -92,6 +115,9 @@ fn environment(platform: &Platform, settings: &ServiceSettings) -> Vec<EnvVar> {
                 ..Default::default()
             },
         ));
+    }
+    for Variable { name, value } in settings.pods.env.iter().flatten() {
+        environment.push(EnvVar { name: name.clone(), value: Some(value.clone()), ..Default::default() });
     }
     environment
 }

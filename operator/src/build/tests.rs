@@ -45,8 +45,20 @@ fn fullest() -> Value {
                 },
                 "resources": { "requests": { "cpu": "0.1", "memory": "1024Mi" }, "limits": { "cpu": "2000m" } },
             },
-            "cook": { "replicas": 0, "config": { "cookingTime": "manual" } },
-            "delivery": { "replicas": 2, "config": { "deliveryTime": "1s..3s" } },
+            "cook": {
+                "replicas": 0, "config": { "cookingTime": "manual" },
+                "circuitBreaker": {
+                    "maxPendingRequests": 1, "maxRequestsPerConnection": 2, "consecutive5xxErrors": 3,
+                    "interval": "10s", "baseEjectionTime": "10m", "maxEjectionPercent": 50,
+                },
+            },
+            "delivery": {
+                "replicas": 2, "config": { "deliveryTime": "1s..3s" },
+                "labels": { "team": "couriers" }, "annotations": { "example.com/note": "a" },
+                "nodeSelector": { "kubernetes.io/arch": "amd64" }, "priorityClassName": "high",
+                "tolerations": [{ "key": "spot", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60 }],
+                "env": [{ "name": "RUST_BACKTRACE", "value": "1" }],
+            },
         },
         "kafka": { "bootstrapServers": "a:9092,b:9092", "topicPrefix": "eu." },
         "database": { "secretRef": { "name": "database", "key": "DATABASE_URL" } },

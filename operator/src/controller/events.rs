@@ -47,7 +47,8 @@ pub(super) async fn transition(
     if same {
         return;
     }
-    let normal = [Reason::Ready, Reason::Progressing].iter().any(|reason| reason.as_str() == now.reason);
+    let normal =
+        [Reason::Ready, Reason::Progressing, Reason::Paused].iter().any(|reason| reason.as_str() == now.reason);
     let type_ = if normal { EventType::Normal } else { EventType::Warning };
     publish(recorder, platform, type_, &now.reason, "Reconcile", now.message.clone()).await;
 }

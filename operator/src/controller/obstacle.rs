@@ -9,6 +9,10 @@ pub enum Reason {
     Ready,
     /// The cluster is being brought to what the spec asks for.
     Progressing,
+    /// Everything is left as it is, since the spec says so.
+    Paused,
+    /// Nothing is left undone by the spec's wish.
+    NotPaused,
     /// The spec can't be built.
     InvalidSpec,
     /// The Secret with the database's URL is not there, or lacks the key.
@@ -50,6 +54,8 @@ impl Reason {
         match self {
             Self::Ready => "Ready",
             Self::Progressing => "Progressing",
+            Self::Paused => "Paused",
+            Self::NotPaused => "NotPaused",
             Self::InvalidSpec => "InvalidSpec",
             Self::SecretNotFound => "SecretNotFound",
             Self::NameConflict => "NameConflict",
@@ -84,6 +90,8 @@ impl Reason {
             | Self::RolloutStuck => true,
             Self::Ready
             | Self::Progressing
+            | Self::Paused
+            | Self::NotPaused
             | Self::ApplyFailed
             | Self::KafkaUnreachable
             | Self::TopicsDiffer

@@ -100,8 +100,11 @@ async fn reconcile_platform(context: &Context, resource: &FoodPlatform) -> Resul
     let mut known = Known::default();
     let mut failure = None;
     let valid = validate(resource);
+    let paused = resource.spec.paused.unwrap_or_default();
     match &valid {
         Err(obstacle) => report.obstacles.push(obstacle.clone()),
+        // Not even asking Kafka: that is what makes topics.
+        Ok(_) if paused => {}
         Ok(platform) => {
             known = observe_topics(context, platform);
             failure = bring_about(context, platform, &known, &mut report).await.err();
@@ -120,6 +123,7 @@ async fn reconcile_platform(context: &Context, resource: &FoodPlatform) -> Resul
     let observation = Observation {
         generation: resource.metadata.generation.unwrap_or_default(),
         platform: valid.as_ref().ok(),
+        paused,
         obstacles: report.obstacles,
         progress: report.progress,
         held: report.held,
@@ -327,6 +331,7 @@ async fn undecodable(context: &Context, invalid: &InvalidObject) -> Result<Actio
     let observation = Observation {
         generation: live.metadata.generation.unwrap_or_default(),
         platform: None,
+        paused: false,
         obstacles: vec![Obstacle::new(
             Reason::InvalidSpec,
             format!(

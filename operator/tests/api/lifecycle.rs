@@ -1,6 +1,6 @@
 //! Being deleted, and coming back.
 
-use foodplatform_operator::api::FoodPlatform;
+use foodplatform_operator::api::{FoodPlatform, condition};
 use k8s_openapi::api::{
     apps::v1::Deployment,
     batch::v1::Job,
@@ -9,7 +9,7 @@ use k8s_openapi::api::{
 use kube::{ResourceExt as _, api::ListParams};
 use serde_json::json;
 
-use crate::world::{World, eventually};
+use crate::world::{World, eventually, is};
 
 #[tokio::test]
 async fn children_go_with_the_platform_and_retained_claims_come_back() {
@@ -54,6 +54,53 @@ async fn a_platform_that_is_recreated_at_once_takes_nothing_of_the_former() {
         let deployments = world.api::<Deployment>().list(&ListParams::default()).await.unwrap();
         let ours = |d: &Deployment| d.owner_references().iter().all(|owner| Some(&owner.uid) == shop.uid().as_ref());
         (deployments.items.len() == 5 && deployments.iter().all(ours)).then_some(())
+    })
+    .await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_paused_platform_is_left_alone_and_goes_on_afterwards() {
+    let world = World::start("paused").await;
+    world.shop(json!({})).await;
+    world.ready().await;
+    world.patch::<FoodPlatform>("shop", json!({ "spec": { "paused": true } })).await;
+    world.shop_when("paused", |shop| is(shop, condition::PAUSED, "True", "Paused")).await;
+
+    // Neither a change of the spec nor one of a child, nor what is missing, moves it.
+    world.delete::<ConfigMap>("shop-cook").await;
+    world.patch::<Deployment>("shop-order", json!({ "spec": { "replicas": 3 } })).await;
+    world.patch::<FoodPlatform>("shop", json!({ "spec": { "services": { "order": { "replicas": 2 } } } })).await;
+    eventually("the status to be of the last spec", || async {
+        let shop = world.get::<FoodPlatform>("shop").await.unwrap();
+        let observed = shop.status.as_ref().and_then(|status| status.observed_generation);
+        (observed == shop.metadata.generation).then_some(())
+    })
+    .await;
+    assert!(world.get::<ConfigMap>("shop-cook").await.is_none());
+    let replicas = |order: Deployment| order.spec.unwrap().replicas;
+    assert_eq!(replicas(world.get("shop-order").await.unwrap()), Some(3));
+
+    world.patch::<FoodPlatform>("shop", json!({ "spec": { "paused": null } })).await;
+    world.shop_when("going on", |shop| is(shop, condition::PAUSED, "False", "NotPaused")).await;
+    world.ready().await;
+    assert!(world.get::<ConfigMap>("shop-cook").await.is_some());
+    assert_eq!(replicas(world.get("shop-order").await.unwrap()), Some(2));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_paused_platform_can_be_deleted() {
+    let world = World::start("paused-delete").await;
+    world.shop(json!({})).await;
+    world.ready().await;
+    world.patch::<FoodPlatform>("shop", json!({ "spec": { "paused": true } })).await;
+    world.shop_when("paused", |shop| is(shop, condition::PAUSED, "True", "Paused")).await;
+    world.delete::<FoodPlatform>("shop").await;
+    eventually("every child to be gone", || async {
+        let ours = ListParams::default().labels("app.kubernetes.io/part-of=shop");
+        let left = world.api::<Deployment>().list(&ours).await.unwrap().items.len();
+        (left == 0 && world.get::<FoodPlatform>("shop").await.is_none()).then_some(())
     })
     .await;
     world.end().await;

@@ -17,6 +17,7 @@ mod openapi;
 mod orders;
 mod problems;
 mod replicas;
+mod settings;
 mod stock;
 mod streams;
 mod tools;

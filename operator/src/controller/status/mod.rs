@@ -43,6 +43,8 @@ pub(super) struct Observation<'a> {
     pub generation: i64,
     /// The platform, when its spec is valid.
     pub platform: Option<&'a Platform>,
+    /// Whether everything is left as it is.
+    pub paused: bool,
     /// What is in the way, the first step's first.
     pub obstacles: Vec<Obstacle>,
     /// What is still to happen, in sentences.
@@ -91,7 +93,7 @@ pub(super) fn status(previous: &FoodPlatformStatus, seen: &Observation<'_>, now:
         // A restart of the operator is no news: it was good for this very spec.
         let was_good = find(previous, condition::TOPICS_READY)
             .is_some_and(|was| was.status == "True" && was.observed_generation == Some(seen.generation));
-        if topics == topics::View::Unknown && !was_good {
+        if topics == topics::View::Unknown && !was_good && !seen.paused {
             progress.push("the topics are being checked".to_owned());
         }
         conditions.push(topics_ready(previous, &topics, seen.generation));
@@ -128,20 +130,23 @@ pub(super) fn status(previous: &FoodPlatformStatus, seen: &Observation<'_>, now:
         let kept = [condition::TOPICS_READY, condition::DATABASE_REACHABLE];
         conditions.extend(kept.iter().filter_map(|type_| find(previous, type_).cloned()));
     }
-    let summary = Summary::new(&obstacles, &progress, &seen.notes);
-    conditions.splice(0..0, summary.conditions(seen.generation));
+    let summary = Summary::new(&obstacles, &progress, seen);
+    conditions.splice(0..0, summary.conditions(seen));
     status.conditions = conditions.into_iter().map(|condition| timed(previous, condition, now)).collect();
     status
 }
 
-/// Ready, Reconciling and Stalled in one.
+/// What a paused platform is told to be.
+const PAUSED: &str = "paused: nothing is created, changed or deleted until spec.paused is removed";
+
+/// Ready, Reconciling, Stalled and Paused in one.
 struct Summary {
     reason: Reason,
     message: String,
 }
 
 impl Summary {
-    fn new(obstacles: &[Obstacle], progress: &[String], notes: &[String]) -> Self {
+    fn new(obstacles: &[Obstacle], progress: &[String], seen: &Observation<'_>) -> Self {
         // What takes a person comes first.
         let first = obstacles.iter().find(|obstacle| obstacle.reason.stalls()).or_else(|| obstacles.first());
         if let Some(first) = first {
@@ -149,17 +154,17 @@ impl Summary {
             let messages = std::iter::once(first).chain(others).map(|obstacle| obstacle.message.as_str());
             return Self { reason: first.reason, message: join(messages) };
         }
+        let paused = seen.paused.then_some(PAUSED);
         if !progress.is_empty() {
-            return Self { reason: Reason::Progressing, message: join(progress.iter().map(String::as_str)) };
+            let reason = if seen.paused { Reason::Paused } else { Reason::Progressing };
+            return Self { reason, message: join(paused.into_iter().chain(progress.iter().map(String::as_str))) };
         }
-        let all = "all services are ready".to_owned();
-        Self {
-            reason: Reason::Ready,
-            message: join(std::iter::once(all.as_str()).chain(notes.iter().map(String::as_str))),
-        }
+        let sentences = std::iter::once("all services are ready").chain(paused);
+        Self { reason: Reason::Ready, message: join(sentences.chain(seen.notes.iter().map(String::as_str))) }
     }
 
-    fn conditions(&self, generation: i64) -> [Condition; 3] {
+    fn conditions(&self, seen: &Observation<'_>) -> [Condition; 4] {
+        let (generation, paused) = (seen.generation, seen.paused);
         let ready = self.reason == Reason::Ready;
         let stalled = self.reason.stalls();
         let told = |type_, is: bool| {
@@ -168,8 +173,12 @@ impl Summary {
         };
         [
             new(condition::READY, truth(ready), self.reason, &self.message, generation),
-            told(condition::RECONCILING, !ready && !stalled),
+            told(condition::RECONCILING, !ready && !stalled && !paused),
             told(condition::STALLED, stalled),
+            match paused {
+                true => new(condition::PAUSED, "True", Reason::Paused, PAUSED, generation),
+                false => new(condition::PAUSED, "False", Reason::NotPaused, "", generation),
+            },
         ]
     }
 }

@@ -60,6 +60,7 @@ fn seen<'a>(
     Observation {
         generation: 2,
         platform: Some(platform),
+        paused: false,
         obstacles: Vec::new(),
         progress: Vec::new(),
         held: Vec::new(),
@@ -130,6 +131,28 @@ fn progress_says_how_far_it_is() {
     assert!(message.starts_with("order has 1 of 2 pods ready; cook has"), "{message}");
     assert_eq!(told(&status, condition::RECONCILING).0, "True");
     assert_eq!(status.services_ready.as_deref(), Some("0/5"));
+}
+
+#[test]
+fn a_paused_platform_says_so_and_how_its_services_stand() {
+    let (platform, running) = (platform(), deployments(2));
+    let topics = good(&platform);
+    let before = after(&FoodPlatformStatus::default(), &seen(&platform, &topics, &running));
+    assert_eq!(told(&before, condition::PAUSED), ("False", "NotPaused", ""));
+    let paused =
+        |children| Observation { paused: true, topics: None, database: None, ..seen(&platform, &topics, children) };
+    let status = after(&before, &paused(&running));
+    let message = "all services are ready; paused: nothing is created, changed or deleted until spec.paused is removed";
+    assert_eq!(told(&status, condition::READY), ("True", "Ready", message));
+    assert_eq!(told(&status, condition::PAUSED).0, "True");
+    assert_eq!(told(&status, condition::TOPICS_READY), told(&before, condition::TOPICS_READY));
+
+    let ending = deployments(1);
+    let status = after(&before, &paused(&ending));
+    let (ready, reason, message) = told(&status, condition::READY);
+    assert_eq!((ready, reason), ("False", "Paused"));
+    assert!(message.starts_with("paused: ") && message.contains("order has 1 of 2 pods ready"), "{message}");
+    assert_eq!(told(&status, condition::RECONCILING).0, "False");
 }
 
 #[test]
