@@ -152,11 +152,8 @@ impl Sandbox {
     fn running(&self, name: &str) -> Option<(i32, Vec<String>)> {
         let pid: i32 = fs::read_to_string(self.pid_file(name)).ok()?.trim().parse().ok()?;
         // Process 1's root shows /proc as it is inside.
-        let line = fs::read(format!("/proc/{}/root/proc/{pid}/cmdline", self.init)).ok()?;
-        let line = String::from_utf8_lossy(&line);
-        // A zombie has no command line.
-        let line = line.strip_suffix('\0')?;
-        Some((pid, line.split('\0').map(str::to_owned).collect()))
+        let line = command_line(Path::new(&format!("/proc/{}/root/proc/{pid}", self.init)))?;
+        Some((pid, line))
     }
 
     fn stop(&self, name: &str, pid: i32) -> Result<()> {
@@ -173,4 +170,38 @@ impl Sandbox {
 
 fn binary(instance: &Instance) -> PathBuf {
     instance.state().join("bin/pause")
+}
+
+/// The command line of the process that this directory of /proc is about, if it runs. While it becomes another program it
+/// has none, as after its end.
+fn command_line(process: &Path) -> Option<Vec<String>> {
+    let stat = fs::read_to_string(process.join("stat")).ok()?;
+    // "PID (NAME) STATE …", and the name may hold anything.
+    let state = stat.rsplit_once(") ")?.1.chars().next()?;
+    if matches!(state, 'Z' | 'X') {
+        return None;
+    }
+    let line = fs::read(process.join("cmdline")).ok()?;
+    let line = String::from_utf8_lossy(&line);
+    let arguments = line.strip_suffix('\0').map(|line| line.split('\0').map(str::to_owned).collect());
+    Some(arguments.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_without_a_command_line_runs_unless_it_has_ended() {
+        let directory = tempfile::tempdir().unwrap();
+        let seen = |state: char, line: &str| {
+            fs::write(directory.path().join("stat"), format!("7 (a) b) {state} 1 7 7 0")).unwrap();
+            fs::write(directory.path().join("cmdline"), line).unwrap();
+            command_line(directory.path())
+        };
+        assert_eq!(seen('S', "etcd\0--a\0"), Some(vec!["etcd".to_owned(), "--a".to_owned()]));
+        assert_eq!(seen('R', ""), Some(vec![]), "in the middle of execve(2)");
+        assert_eq!(seen('Z', ""), None);
+        assert_eq!(command_line(&directory.path().join("none")), None);
+    }
 }

@@ -1,6 +1,6 @@
 //! Which messages were applied, where the service's own state does not tell.
 
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet};
 
 use chrono::NaiveDate;
 use contract::{CloudEvent, Event};
@@ -25,16 +25,16 @@ impl Inbox {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn record(
+    pub async fn record<'a>(
         &self,
         tx: &mut Tx,
-        events: &[CloudEvent],
+        events: &'a [CloudEvent],
         keeps: fn(&Event) -> bool,
-    ) -> Result<Vec<CloudEvent>, sqlx::Error> {
+    ) -> Result<Cow<'a, [CloudEvent]>, sqlx::Error> {
         let kept = events.iter().filter(|event| keeps(&event.event));
         let (ids, days): (Vec<Uuid>, Vec<NaiveDate>) = kept.map(|event| (event.id, event.time.date_naive())).unzip();
         if ids.is_empty() {
-            return Ok(events.to_vec());
+            return Ok(Cow::Borrowed(events));
         }
         let new: Vec<Uuid> = sqlx::query_scalar(
             // One order of locking, whatever the order of the messages: no two replicas wait for each other.
@@ -47,7 +47,7 @@ impl Inbox {
         .bind(days)
         .fetch_all(&mut **tx)
         .await?;
-        Ok(first_of_each(events, new.into_iter().collect(), keeps))
+        Ok(Cow::Owned(first_of_each(events, new.into_iter().collect(), keeps)))
     }
 }
 

@@ -4,7 +4,8 @@
 //! of thousands under load. So reading begins behind a mark, below which no row can appear any more. That takes more than
 //! having published what is there: a transaction may have drawn its place and commit later. It has written its
 //! aggregate's row before, so it has a transaction id; once all that ran at some moment have ended, all places drawn
-//! before that moment are either visible or given up.
+//! before that moment are either visible or given up. And once in a while reading begins at the start whatever is known:
+//! a database that has gone back to an earlier time, unnoticed, draws places again.
 
 /// The transactions of the database at one moment, as `pg_current_snapshot()` tells them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
@@ -15,10 +16,14 @@ pub(super) struct Snapshot {
     pub(super) xmax: i64,
 }
 
+/// After so many looks, which are a second apart, it begins again.
+const LOOKS: u32 = 60;
+
 /// The mark, and how it advances.
 #[derive(Debug, Default)]
 pub(super) struct Mark {
     at: i64,
+    looks: u32,
     /// The last place that was published.
     published: i64,
     next: Option<Next>,
@@ -41,6 +46,11 @@ impl Mark {
 
     /// Looks at what is under way, now and then.
     pub(super) fn observe(&mut self, now: Snapshot) {
+        self.looks += 1;
+        if self.looks == LOOKS {
+            *self = Self::default();
+            return;
+        }
         self.next = Some(match self.next {
             None => Next::After { place: self.published, xmax: now.xmax },
             Some(Next::After { place, xmax }) if now.xmin >= xmax => Next::Settled { place },
@@ -90,5 +100,25 @@ mod tests {
         mark.observe(Snapshot { xmin: 31, xmax: 31 });
         mark.published(0, ALL);
         assert_eq!(mark.at(), 310);
+    }
+
+    #[test]
+    fn it_begins_again_and_what_it_knew_is_forgotten() {
+        let (mut mark, mut began_again) = (Mark::default(), 0);
+        for look in 1..=10 * i64::from(LOOKS) {
+            // The database went back when half of the looks were done.
+            mark.published(if look < 5 * i64::from(LOOKS) { 1000 } else { 10 }, ALL);
+            let before = mark.at();
+            mark.observe(Snapshot { xmin: look, xmax: look });
+            began_again += u32::from(mark.at() < before);
+            mark.published(0, ALL);
+        }
+        assert_eq!((began_again, mark.at()), (10, 0));
+        for look in 1..4 {
+            mark.published(10, ALL);
+            mark.observe(Snapshot { xmin: look, xmax: look });
+        }
+        mark.published(0, ALL);
+        assert_eq!(mark.at(), 10);
     }
 }
