@@ -12,8 +12,9 @@ use crate::{floor, load::Load, orders::Orders, servers::Servers, tally::Tally};
 const CLIENTS: usize = 16;
 /// The schema of pgbench's own orders.
 const SCHEMA: &str = "bench_floor";
-/// Before what counts: connections are made, statements prepared.
-const WARM_UP: Duration = Duration::from_secs(2);
+/// Before what counts: connections are made, statements prepared, and Kafka, which has just started, has compiled what it
+/// runs often; until then its compiler takes a sixth of this machine.
+const WARM_UP: Duration = Duration::from_secs(20);
 
 /// What was found.
 pub(crate) struct Alone {
