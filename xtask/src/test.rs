@@ -92,6 +92,7 @@ fn services() -> Result<()> {
     let kafka = Kafka::start(&binaries, &directory.path().join("kafka"), Ipv4Addr::LOCALHOST.into())?;
     let servers = [("TEST_KAFKA", kafka.bootstrap_servers()), ("TEST_DATABASE_URL", postgres.url().to_owned())];
     let servers = servers.each_ref().map(|(name, value)| (*name, value.as_str()));
+    cargo_test(&["--package", "chassis", "--features", "service-tests", "--test", "database"], &servers)?;
     cargo_test(&["--package", "mypage", "--features", "service-tests,fail-points"], &servers)?;
     let schemathesis = schemathesis(&Cache::open()?, &Progress::new())?.display().to_string();
     let environment = [&servers[..], &[("TEST_SCHEMATHESIS", schemathesis.as_str())]].concat();

@@ -9,6 +9,7 @@ use rdkafka::{
     message::{Header, OwnedHeaders},
     producer::FutureProducer,
 };
+use scopeguard::ScopeGuard;
 use tracing::{debug, error, info, warn};
 
 use crate::config::KafkaSettings;
@@ -53,6 +54,14 @@ pub(crate) fn producer_giving_up_after(settings: &KafkaSettings, limit: Duration
         // A limit and no allocation. It has to hold a whole batch of the outbox: 16 shards of 200 rows of up to 5 KiB.
         .set("queue.buffering.max.kbytes", "32768")
         .create_with_context(LogContext)
+}
+
+/// A producer or consumer that, when dropped, ends on a thread that may wait: its end waits for Kafka, which may be away.
+pub(crate) type Guarded<T> = ScopeGuard<T, fn(T)>;
+
+/// Has `client` end on such a thread.
+pub(crate) fn guarded<T: Send + 'static>(client: T) -> Guarded<T> {
+    scopeguard::guard(client, |client| drop(tokio::task::spawn_blocking(move || drop(client))))
 }
 
 /// A message's headers.

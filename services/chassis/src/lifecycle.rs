@@ -26,8 +26,8 @@ use crate::{
 /// What a stop keeps for the outbox' relay: longer than it takes to publish what is left and to give its shards back.
 const RELAY_RESERVE: Duration = Duration::from_secs(8);
 
-/// Serves until SIGTERM or SIGINT, then stops: not ready → take no more → finish → flush the outbox → leave. What nobody
-/// waits for runs in the `background`.
+/// Serves until SIGTERM or SIGINT, then stops: not ready → take no more → finish → flush the outbox → leave. Readers,
+/// timers and the outbox' relay run in the `background`.
 pub(crate) async fn serve(
     service: &'static str,
     settings: ServeSettings,

@@ -29,6 +29,9 @@ impl Handler for Inbound {
         // What other owners say has versions; what the gateway took has none, and rejecting it has an event each time.
         let without_version = |event: &Event| matches!(event, Event::OrderRequested(_) | Event::CancelRequested(_));
         let events = self.inbox.record(&mut tx, events, without_version).await?;
+        if events.is_empty() {
+            return Ok(());
+        }
         // An order is there before anything else about it.
         let requests = events.iter().filter_map(|event| match &event.event {
             Event::OrderRequested(request) => Some((request, event.traceparent.clone())),

@@ -58,6 +58,8 @@ async fn order_dies_at_each_of_its_steps() {
         "place.before",
         "place.after",
         "cancel.answered",
+        "change.before",
+        "change.after",
         "commit.before",
         "commit.after",
         "publish.before",
@@ -73,10 +75,11 @@ async fn cook_dies_at_each_of_its_steps() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn delivery_dies_at_each_of_its_steps() {
-    dies_at(Service::Delivery, &["commit.before", "commit.after", "publish.before", "publish.after"]).await;
+    let points = ["change.before", "change.after", "commit.before", "commit.after", "publish.before", "publish.after"];
+    dies_at(Service::Delivery, &points).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mypage_dies_at_each_of_its_steps() {
-    dies_at(Service::Mypage, &["commit.before", "commit.after"]).await;
+    dies_at(Service::Mypage, &["change.before", "change.after"]).await;
 }

@@ -19,6 +19,7 @@ use rdkafka::{
     consumer::{Consumer as _, StreamConsumer},
     error::{KafkaError, RDKafkaErrorCode},
 };
+use scopeguard::ScopeGuard;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -77,7 +78,7 @@ impl<H: Handler> Consumer<H> {
 
     /// Reads until `stop`: then finishes the batch, commits its offsets and leaves the group.
     pub(crate) async fn run(&self, stop: CancellationToken) -> anyhow::Result<()> {
-        let stream = self.subscribe().context("cannot make a Kafka consumer")?;
+        let stream = kafka::guarded(self.subscribe().context("cannot make a Kafka consumer")?);
         let dead_letters = DeadLetters::new(self.settings.clone(), self.group.clone());
         let mut next = Instant::now();
         loop {
@@ -109,7 +110,8 @@ impl<H: Handler> Consumer<H> {
                 }
             }
         }
-        // Dropping it commits the stored offsets and leaves the group; that waits for Kafka, which may be away.
+        // Dropping it commits the stored offsets and leaves the group.
+        let stream = ScopeGuard::into_inner(stream);
         let leaving = tokio::task::spawn_blocking(move || drop(stream));
         if tokio::time::timeout(LEAVE_WITHIN, leaving).await.is_err() {
             warn!("Kafka did not answer in time; it will notice that this reader is gone");

@@ -84,7 +84,10 @@ impl Database {
     /// # Errors
     /// Those of the database.
     pub async fn begin(&self) -> Result<Tx, sqlx::Error> {
-        self.pool.begin().await
+        // Who gives up waiting must not end this: sqlx would give the connection to others with the transaction open, and
+        // what they then write, each statement for itself, would be lost with it (sqlx' issue 4393, mended after 0.9.0).
+        let pool = self.pool.clone();
+        tokio::spawn(async move { pool.begin().await }).await.map_err(|_| sqlx::Error::WorkerCrashed)?
     }
 
     /// Commits `tx` and wakes the outbox' relay.
@@ -99,15 +102,15 @@ impl Database {
         Ok(())
     }
 
-    /// Runs `statement`, which is a whole change together with its events and so needs no transaction around it, and
-    /// wakes the outbox' relay.
+    /// Runs `statement`, which is a whole change, with its events if it has any, and so needs no transaction around it;
+    /// and wakes the outbox' relay.
     ///
     /// # Errors
     /// Those of the database. After a lost connection the outcome is not known.
     pub async fn change<T>(&self, statement: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-        crash::point("commit.before");
+        crash::point("change.before");
         let given = statement.await?;
-        crash::point("commit.after");
+        crash::point("change.after");
         self.wake_relay();
         Ok(given)
     }

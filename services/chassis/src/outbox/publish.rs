@@ -7,7 +7,7 @@ use futures::future::try_join_all;
 use rdkafka::producer::FutureRecord;
 use sqlx::PgPool;
 
-use super::mark::Snapshot;
+use super::mark::{Mark, Snapshot};
 use crate::kafka::{self, Producer};
 
 /// How many rows of one shard are read at a time.
@@ -26,14 +26,14 @@ pub(super) struct Pending {
 
 /// What was read.
 #[derive(Debug)]
-pub(super) struct Rows {
+pub(super) struct Read {
     /// By shard, and in the order of writing within a shard.
     pub(super) pending: Vec<Pending>,
     /// Nothing that was visible was left out up to this place; `i64::MAX` when nothing was at all.
     pub(super) complete_to: i64,
 }
 
-impl Rows {
+impl Read {
     fn new(mut pending: Vec<Pending>) -> Self {
         pending.sort_unstable_by_key(|row| (row.shard, row.seq));
         let shards = pending.chunk_by(|row, next| row.shard == next.shard);
@@ -50,26 +50,30 @@ impl Rows {
 
 /// What transactions there are.
 pub(super) async fn snapshot(pool: &PgPool) -> Result<Snapshot, sqlx::Error> {
-    // xid8 has no cast to a number.
-    let sql = "SELECT pg_snapshot_xmin(now)::text::bigint AS xmin, pg_snapshot_xmax(now)::text::bigint AS xmax
-               FROM pg_current_snapshot() AS now";
+    // xid8 has no cast to a number. A snapshot's own xmax would not do: it is about what has ended, and transactions with
+    // higher ids may run.
+    let sql = "SELECT pg_postmaster_start_time() AS server,
+                      pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin,
+                      pg_current_xact_id()::text::bigint AS newest";
     sqlx::query_as(sql).fetch_one(pool).await
 }
 
-/// The oldest rows of each shard that `holder` holds a lease of, those after the place `after`.
-pub(super) async fn read(pool: &PgPool, holder: &str, after: i64) -> Result<Rows, sqlx::Error> {
+/// The oldest rows of each shard that `holder` holds a lease of, those after `mark`.
+pub(super) async fn read(pool: &PgPool, holder: &str, mark: &Mark) -> Result<Read, sqlx::Error> {
     let rows = sqlx::query_as(
         "SELECT e.* FROM outbox_shards s CROSS JOIN LATERAL (
              SELECT shard, seq, aggregatetype, aggregateid, payload, headers FROM outbox
-             WHERE shard = s.shard AND seq > $3 ORDER BY seq LIMIT $2) e
+             WHERE shard = s.shard AND seq > CASE WHEN pg_postmaster_start_time() = $4 THEN $3 ELSE 0 END
+             ORDER BY seq LIMIT $2) e
          WHERE s.holder = $1 AND s.expires_at > now()",
     )
     .bind(holder)
     .bind(ROWS_PER_SHARD)
-    .bind(after)
+    .bind(mark.at())
+    .bind(mark.server())
     .fetch_all(pool)
     .await?;
-    Ok(Rows::new(rows))
+    Ok(Read::new(rows))
 }
 
 /// How long the oldest row of the outbox, whoever publishes it, has waited, in seconds; 0 when there is none.
@@ -115,11 +119,14 @@ pub(super) async fn send(producer: &Producer, prefix: &str, rows: &[Pending]) ->
 /// Removes rows that Kafka has.
 pub(super) async fn delete(pool: &PgPool, rows: &[Pending]) -> Result<(), sqlx::Error> {
     let (shards, seqs): (Vec<i16>, Vec<i64>) = rows.iter().map(|row| (row.shard, row.seq)).unzip();
-    sqlx::query("DELETE FROM outbox o USING unnest($1::smallint[], $2::bigint[]) AS d (shard, seq) WHERE o.shard = d.shard AND o.seq = d.seq")
-        .bind(shards)
-        .bind(seqs)
-        .execute(pool)
-        .await?;
+    sqlx::query(
+        "DELETE FROM outbox o USING unnest($1::smallint[], $2::bigint[]) AS d (shard, seq)
+         WHERE o.shard = d.shard AND o.seq = d.seq",
+    )
+    .bind(shards)
+    .bind(seqs)
+    .execute(pool)
+    .await?;
     Ok(())
 }
 
@@ -139,9 +146,9 @@ mod tests {
                 headers: String::new(),
             })
         };
-        let few = Rows::new(shard(1, 0..5).chain(shard(0, 7..9)).collect());
+        let few = Read::new(shard(1, 0..5).chain(shard(0, 7..9)).collect());
         assert_eq!((few.pending[0].seq, few.last(), few.complete_to), (7, 8, i64::MAX));
-        let full = Rows::new(shard(0, 0..3).chain(shard(1, 10..10 + ROWS_PER_SHARD)).collect());
+        let full = Read::new(shard(0, 0..3).chain(shard(1, 10..10 + ROWS_PER_SHARD)).collect());
         assert_eq!(full.complete_to, 9 + ROWS_PER_SHARD);
     }
 }

@@ -1,7 +1,8 @@
 //! Publishes the outbox: reads the oldest rows of its shards, sends them, and removes them when Kafka has them.
 //!
-//! A row that becomes visible late is found whenever it becomes visible (see [`Mark`]). After any error the producer is thrown away with all it holds, and the oldest rows are read again; readers see repetitions, never a
-//! gap or, within one order, another sequence.
+//! A row that becomes visible late is found whenever it becomes visible (see [`Mark`]). After any error the producer is
+//! thrown away with all it holds, and the oldest rows are read again; readers see repetitions, never a gap or, within one
+//! order, another sequence.
 
 use std::{
     sync::{
@@ -26,7 +27,7 @@ use crate::{
     config::KafkaSettings,
     crash,
     db::Database,
-    kafka::{self, Producer},
+    kafka::{self, Guarded, Producer},
     tasks::{Backoff, Tasks},
 };
 
@@ -62,7 +63,7 @@ struct Relay {
 /// What lasts from one round to the next.
 struct State {
     /// None after a failure with messages under way.
-    producer: Option<Discarded>,
+    producer: Option<Guarded<Producer>>,
     balance_at: Instant,
     observe_at: Instant,
     held: usize,
@@ -71,10 +72,9 @@ struct State {
 
 /// What a round has left to do.
 enum Left {
-    Some,
+    More,
+    /// What there was is published; whoever writes more wakes us.
     Nothing,
-    /// What there was is published; there may be more since.
-    Unknown,
 }
 
 impl Relay {
@@ -109,10 +109,12 @@ impl Relay {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(3));
         loop {
             let began = Instant::now();
+            // Whatever writes has ended by then, so what there is in a round that begins now is all.
+            let last = stop.is_cancelled();
             match self.round(state).await {
-                Ok(Left::Some) => backoff.reset(),
-                Ok(Left::Nothing) if stop.is_cancelled() => return,
-                Ok(Left::Unknown | Left::Nothing) => {
+                Ok(Left::More) => backoff.reset(),
+                Ok(Left::Nothing) if last => return,
+                Ok(Left::Nothing) => {
                     backoff.reset();
                     tokio::select! {
                         () = async {
@@ -155,18 +157,13 @@ impl Relay {
             metrics::gauge!("outbox_oldest_seconds").set(age);
             state.observe_at = Instant::now() + OBSERVE_EVERY;
         }
-        let rows = publish::read(self.database.pool(), self.leases.holder(), state.mark.at());
-        let rows = rows.await.context("cannot read the outbox")?;
-        if !rows.pending.is_empty() {
-            self.publish(state, &rows.pending).await?;
+        let read = publish::read(self.database.pool(), self.leases.holder(), &state.mark);
+        let read = read.await.context("cannot read the outbox")?;
+        if !read.pending.is_empty() {
+            self.publish(state, &read.pending).await?;
         }
-        state.mark.published(rows.last(), rows.complete_to);
-        Ok(match (rows.complete_to, rows.pending.is_empty()) {
-            (i64::MAX, true) => Left::Nothing,
-            // Whoever writes more wakes us.
-            (i64::MAX, false) => Left::Unknown,
-            _ => Left::Some,
-        })
+        state.mark.published(read.last(), read.complete_to);
+        Ok(if read.complete_to == i64::MAX { Left::Nothing } else { Left::More })
     }
 
     /// Sends and removes `rows`, and renews the leases as long as that takes. When it fails, or is given up, the
@@ -177,11 +174,9 @@ impl Relay {
             None => self.producer()?,
         };
         crash::point("publish.before");
-        if let Some(producer) = &producer.0 {
-            tokio::select! {
-                sent = publish::send(producer, &self.kafka.topic_prefix, rows) => sent?,
-                lost = self.keep_leases(state.held) => return lost,
-            }
+        tokio::select! {
+            sent = publish::send(&producer, &self.kafka.topic_prefix, rows) => sent?,
+            lost = self.keep_leases(state.held) => return lost,
         }
         state.producer = Some(producer);
         crash::point("publish.after");
@@ -190,8 +185,8 @@ impl Relay {
         Ok(())
     }
 
-    fn producer(&self) -> anyhow::Result<Discarded> {
-        kafka::producer(&self.kafka).map(|producer| Discarded(Some(producer))).context("cannot make a Kafka producer")
+    fn producer(&self) -> anyhow::Result<Guarded<Producer>> {
+        kafka::producer(&self.kafka).map(kafka::guarded).context("cannot make a Kafka producer")
     }
 
     /// Renews until that is not possible: then another relay may publish the same shards.
@@ -204,17 +199,6 @@ impl Relay {
             if renewed < held {
                 bail!("{} of {held} leases were lost while Kafka did not answer", held - renewed);
             }
-        }
-    }
-}
-
-/// A producer that, when dropped, loses what it holds, on a thread that may wait for it.
-struct Discarded(Option<Producer>);
-
-impl Drop for Discarded {
-    fn drop(&mut self) {
-        if let Some(producer) = self.0.take() {
-            tokio::task::spawn_blocking(move || drop(producer));
         }
     }
 }
