@@ -1,9 +1,30 @@
 //! The server of the public API: HTTP/1.1 over TCP, until told to stop.
 
-use std::{io::ErrorKind, net::SocketAddr, pin::pin, time::Duration};
+use std::{
+    convert::Infallible,
+    io::ErrorKind,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
-use axum::{Router, body::Body, extract::ConnectInfo};
-use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use axum::{
+    Router,
+    body::Body,
+    extract::ConnectInfo,
+    http::{HeaderValue, header::CONNECTION},
+};
+use hyper::{
+    Request,
+    body::{Bytes, Frame, Incoming, SizeHint},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -51,10 +72,20 @@ async fn serve_connection(stream: TcpStream, caller: SocketAddr, routes: Router,
         warn!(%error, "cannot set TCP_NODELAY");
     }
     let service = service_fn(move |request: Request<Incoming>| {
-        let mut request = request.map(Body::new);
+        let ended = Arc::new(AtomicBool::new(hyper::body::Body::is_end_stream(request.body())));
+        let mut request = request.map(|body| Body::new(Followed { body, ended: Arc::clone(&ended) }));
         // The gateway tells upstreams who asked: requests carry the caller's address.
         request.extensions_mut().insert(ConnectInfo(caller));
-        routes.clone().oneshot(request)
+        let answer = routes.clone().oneshot(request);
+        async move {
+            let mut answer = answer.await?;
+            if !ended.load(Ordering::Relaxed) {
+                // The connection ends with what is left of the body: who sends the next request on it must be told, or
+                // that one is lost.
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer)
+        }
     });
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(BUFFER);
@@ -68,6 +99,36 @@ async fn serve_connection(stream: TcpStream, caller: SocketAddr, routes: Router,
     };
     if let Err(error) = served {
         debug!(%error, %caller, "a connection ended early");
+    }
+}
+
+/// A request's body, and whether it was read to its end.
+struct Followed {
+    body: Incoming,
+    ended: Arc<AtomicBool>,
+}
+
+impl hyper::body::Body for Followed {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if frame.is_none() || self.body.is_end_stream() {
+            self.ended.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -149,6 +210,22 @@ mod tests {
         let mut answer = String::new();
         let _ = stream.read_to_string(&mut answer).await;
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn an_answer_says_when_the_rest_of_a_body_ends_the_connection() {
+        let whole = axum::routing::post(|body: Bytes| async move { body.len().to_string() });
+        let none = axum::routing::post(|| async { "no interest" });
+        let stopping = CancellationToken::new();
+        let (address, _server) = start(Router::new().route("/whole", whole).route("/none", none), &stopping).await;
+        let head = |path: &str, more: &str| format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n{more}\r\n");
+        // With half of it sent, the server waits no longer than for its answer.
+        let answer = read_to_end(send(address, &(head("/none", "") + "he")).await).await;
+        assert!(answer.contains("connection: close\r\n") && answer.ends_with("no interest"), "{answer}");
+        let both = head("/whole", "") + "hello" + &head("/whole", "Connection: close\r\n") + "again";
+        let answers = read_to_end(send(address, &both).await).await;
+        assert_eq!(answers.matches("200 OK").count(), 2, "{answers}");
+        assert_eq!(answers.matches("connection: close").count(), 1, "{answers}");
     }
 
     #[tokio::test]
