@@ -77,6 +77,9 @@ enum Command {
         /// Only these layers; all of them by default
         #[arg(value_enum)]
         layers: Vec<test::Layer>,
+        /// Of the layers api, services, faults and cluster, only the tests whose names hold this
+        #[arg(long, value_name = "NAME")]
+        only: Vec<String>,
     },
     /// Check that the platform on the local cluster has lost nothing, doubled nothing and left nothing undone
     ///
@@ -137,7 +140,7 @@ fn run(command: Command) -> Result<()> {
         Command::Images { push } => images::build(push.as_deref()),
         Command::Crds { check } => crds::write(check),
         Command::Openapi { check } => openapi::write(check),
-        Command::Test { layers } => test::run(&layers),
+        Command::Test { layers, only } => test::run(&layers, &only.iter().map(String::as_str).collect::<Vec<_>>()),
         Command::Invariants => invariants::check(&Instance::dev()),
         Command::Measure { cold } => measure::measure(cold),
         Command::Bench { part, settings } => bench::run(part, settings),

@@ -36,8 +36,9 @@ pub(crate) enum Layer {
     Cluster,
 }
 
-/// Runs layers, all of them when none is named, and sums up. A layer that fails does not keep the next from running.
-pub(crate) fn run(layers: &[Layer]) -> Result<()> {
+/// Runs layers, all of them when none is named, and sums up. A layer that fails does not keep the next from running. Of
+/// those that take servers to run, only the tests whose names hold one of `only`, if there are any.
+pub(crate) fn run(layers: &[Layer], only: &[&str]) -> Result<()> {
     let layers = if layers.is_empty() { Layer::value_variants() } else { layers };
     let mut outcomes = Vec::new();
     for &layer in layers {
@@ -45,10 +46,10 @@ pub(crate) fn run(layers: &[Layer]) -> Result<()> {
         let outcome = match layer {
             Layer::Pure => cargo_test(&["--workspace"], &[]),
             Layer::Fuzz => fuzz::run(),
-            Layer::Api => api(),
-            Layer::Services => services(),
-            Layer::Faults => faults(),
-            Layer::Cluster => cluster(),
+            Layer::Api => api(only),
+            Layer::Services => services(only),
+            Layer::Faults => faults(only),
+            Layer::Cluster => cluster(only),
         };
         outcomes.push((layer, outcome, started.elapsed()));
     }
@@ -64,7 +65,7 @@ pub(crate) fn run(layers: &[Layer]) -> Result<()> {
     Ok(())
 }
 
-fn api() -> Result<()> {
+fn api(only: &[&str]) -> Result<()> {
     let binaries = prepare()?;
     let directory = tempfile::tempdir()?;
     let control_plane = ControlPlane::start(&binaries, &directory.path().join("control-plane"))?;
@@ -72,7 +73,7 @@ fn api() -> Result<()> {
     let postgres = start_postgres(directory.path())?;
     let kubeconfig = control_plane.kubeconfig().to_string_lossy();
     cargo_test(
-        &["--package", "foodplatform-operator", "--features", "api-tests", "--test", "api"],
+        &[&["--package", "foodplatform-operator", "--features", "api-tests", "--test", "api", "--"], only].concat(),
         &[
             ("TEST_KUBECONFIG", &kubeconfig),
             ("TEST_KAFKA", &kafka.bootstrap_servers()),
@@ -81,7 +82,7 @@ fn api() -> Result<()> {
     )
 }
 
-fn services() -> Result<()> {
+fn services(only: &[&str]) -> Result<()> {
     // Replicas have names and addresses of their own, which takes mount namespaces.
     require_root()?;
     let binaries = prepare()?;
@@ -96,16 +97,17 @@ fn services() -> Result<()> {
     cargo_test(&["--package", "mypage", "--features", "service-tests,fail-points"], &servers)?;
     let schemathesis = schemathesis(&Cache::open()?, &Progress::new())?.display().to_string();
     let environment = [&servers[..], &[("TEST_SCHEMATHESIS", schemathesis.as_str())]].concat();
-    cargo_test(&["--package", "tests", "--features", "service-tests", "--test", "services"], &environment)
+    let arguments = ["--package", "tests", "--features", "service-tests", "--test", "services", "--"];
+    cargo_test(&[&arguments[..], only].concat(), &environment)
 }
 
-fn faults() -> Result<()> {
+fn faults(only: &[&str]) -> Result<()> {
     require_root()?;
     prepare()?;
     build_services()?;
     // One after another, for each loads the machine; and with what they say, which is what was measured.
     let arguments = ["--package", "tests", "--features", "service-tests", "--test", "faults", "--"];
-    cargo_test(&[&arguments[..], &["--test-threads=1", "--nocapture"]].concat(), &[])
+    cargo_test(&[&arguments[..], &["--test-threads=1", "--nocapture"], only].concat(), &[])
 }
 
 /// The tests start the services' binaries, which `cargo test` builds for their own packages only. They can be made to
@@ -123,11 +125,11 @@ fn start_postgres(directory: &Path) -> Result<Postgres> {
     Postgres::start(&directory.join("postgresql"), Ipv4Addr::LOCALHOST.into())
 }
 
-fn cluster() -> Result<()> {
+fn cluster(only: &[&str]) -> Result<()> {
     require_root()?;
     let instance = Instance::test();
     let _lock = Lock::take(&instance)?;
-    let outcome = on_cluster(&instance, &[], &[]);
+    let outcome = on_cluster(&instance, only, &[]);
     // Also after a failure, and its own failure counts too.
     let down = Cluster::down(&instance).map(drop);
     outcome.and(down)

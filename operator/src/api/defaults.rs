@@ -9,12 +9,28 @@ pub const MIN_REPLICAS: i32 = 1;
 /// The CPU use that autoscaling aims at, in percent of the request.
 pub const TARGET_CPU_UTILIZATION: i32 = 80;
 
+/// How long it may take until the next new pod of a service is ready.
+pub const PROGRESS_DEADLINE: &str = "10m";
+
 /// What a pod asks for; small, since the services are.
 pub const CPU_REQUEST: &str = "50m";
 /// What a pod asks for.
 pub const MEMORY_REQUEST: &str = "32Mi";
 /// What a pod may use. CPU has no limit: throttling a service that is alone on its node helps nobody.
 pub const MEMORY_LIMIT: &str = "128Mi";
+
+/// Requests that may wait for a connection.
+pub const MAX_PENDING_REQUESTS: i32 = 1024;
+/// Requests that a connection carries; 0 is no limit.
+pub const MAX_REQUESTS_PER_CONNECTION: i32 = 0;
+/// Failures of a pod in a row that eject it.
+pub const CONSECUTIVE_5XX_ERRORS: i32 = 5;
+/// How often ejected pods are looked at.
+pub const EJECTION_INTERVAL: &str = "1s";
+/// How long a pod is ejected at first.
+pub const BASE_EJECTION_TIME: &str = "5s";
+/// How many of a service's pods may be ejected, in percent.
+pub const MAX_EJECTION_PERCENT: i32 = 100;
 
 /// How long cooking takes.
 pub const COOKING_TIME: &str = "5s..15s";

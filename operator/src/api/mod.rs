@@ -12,8 +12,11 @@ pub mod defaults;
 mod gateway;
 mod kafka;
 mod logs;
+mod mesh;
 mod platform;
 mod pods;
+mod probes;
+mod rollout;
 mod rules;
 mod service;
 mod services;
@@ -24,16 +27,20 @@ mod tests;
 
 pub use circuit_breaker::CircuitBreakerSpec;
 pub use crd::{crd, crd_yaml};
-pub use gateway::{GatewaySpec, GatewayType};
+pub use gateway::{GatewaySpec, GatewayType, HttpRouteSpec, IngressSpec, ParentRef};
 pub use kafka::{DatabaseSpec, KafkaSpec, SecretKeyRef, TopicSpec, TopicsSpec};
 pub use logs::{AccessMode, LogVolumeSpec, LogsSpec, Retention};
+pub use mesh::Mesh;
 pub use platform::{FoodPlatform, FoodPlatformSpec, ImageSpec, PullPolicy};
 pub use pods::{PodsSpec, TaintEffect, Toleration, TolerationOperator, Variable};
+pub use probes::{ProbeSpec, ProbesSpec};
+pub use rollout::{OnFailure, RolloutSpec};
 pub use service::FoodService;
 pub use services::{
     Amounts, AutoscalingSpec, CookConfig, CookSpec, DeliveryConfig, DeliverySpec, HpaBehavior, HpaPolicy,
     HpaPolicyType, HpaScalingRules, HpaSelectPolicy, ResourcesSpec, ServiceSpec, ServicesSpec,
 };
 pub use status::{
-    AutoscalingStatus, FoodPlatformStatus, ServiceStatus, TopicState, TopicStatus, VolumeStatus, condition,
+    AutoscalingStatus, FailedRollout, FoodPlatformStatus, ServiceStatus, TopicState, TopicStatus, VolumeStatus,
+    condition,
 };

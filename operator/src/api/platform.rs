@@ -4,7 +4,9 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DatabaseSpec, FoodPlatformStatus, GatewaySpec, KafkaSpec, LogsSpec, ServicesSpec, rules};
+use super::{
+    DatabaseSpec, FoodPlatformStatus, GatewaySpec, KafkaSpec, LogsSpec, Mesh, RolloutSpec, ServicesSpec, rules,
+};
 
 /// A food-delivery platform: order, cook, delivery, mypage and gateway, with everything that they need on Kubernetes
 /// and their Kafka topics.
@@ -65,6 +67,12 @@ pub struct FoodPlatformSpec {
     /// How the gateway is reached from outside the cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<GatewaySpec>,
+    /// The service mesh that the platform's pods are in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mesh: Option<Mesh>,
+    /// How new versions of the services take the place of old ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<RolloutSpec>,
 }
 
 /// Where images come from.

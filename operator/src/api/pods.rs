@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use kube::KubeSchema;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::rules;
 
@@ -33,6 +34,11 @@ pub struct PodsSpec {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub tolerations: Option<Vec<Toleration>>,
+    /// Which nodes and which other pods the pods are to be near to or far from, as in a pod's `spec.affinity`: see
+    /// `kubectl explain pod.spec.affinity`. Default: spread over zones and nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "affinity")]
+    pub affinity: Option<Value>,
     /// The PriorityClass of the pods. Default: the cluster's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
@@ -102,6 +108,11 @@ pub struct Variable {
     /// Its value.
     #[schemars(length(max = 4096))]
     pub value: String,
+}
+
+/// Written out for each service it would be most of the definition.
+fn affinity(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object", "maxProperties": 3, "x-kubernetes-preserve-unknown-fields": true })
 }
 
 fn labels(_: &mut SchemaGenerator) -> Schema {

@@ -268,6 +268,22 @@ pub(super) fn log_claims_keep_their_access_modes() -> Rule {
 
 // gateway
 
+/// A host name, whose first label may be a `*`.
+const HOST: &str = r"^([*][.])?[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+
+pub(super) fn object_name(field: &str) -> Rule {
+    matches(SUBDOMAIN, &format!("{field}: a name of lower-case letters, digits, '-' and '.'"))
+}
+
+pub(super) fn host_name(field: &str) -> Rule {
+    matches(HOST, &format!("{field}: a host name without scheme and port, such as shop.example.com or *.example.com"))
+}
+
+pub(super) fn host_names() -> Rule {
+    Rule::new(format!("self.all(host, host.matches('{HOST}'))"))
+        .message("hostnames: host names without scheme and port, such as shop.example.com or *.example.com")
+}
+
 pub(super) fn node_port() -> Rule {
     Rule::new("self >= 30000 && self <= 32767").message("nodePort: from 30000 to 32767; remove it to have one chosen")
 }

@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CircuitBreakerSpec, FoodService, PodsSpec, rules};
+use super::{CircuitBreakerSpec, FoodService, PodsSpec, ProbesSpec, rules};
 
 /// Settings of each service.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -64,6 +64,9 @@ pub struct ServiceSpec {
     /// What its callers spare its pods. Not for the gateway, which no service calls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub circuit_breaker: Option<CircuitBreakerSpec>,
+    /// How often its pods are asked how they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probes: Option<ProbesSpec>,
     /// Where its pods run, and what they carry.
     #[serde(flatten)]
     pub pods: PodsSpec,

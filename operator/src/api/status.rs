@@ -68,6 +68,13 @@ pub struct ServiceStatus {
     /// The image that its Deployment runs.
     #[schemars(length(max = 512))]
     pub image: String,
+    /// The image that was last ready with all pods wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub last_ready_image: Option<String>,
+    /// The rollout that was given up for `lastReadyImage`, as long as the spec asks for its image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_rollout: Option<FailedRollout>,
     /// Pods that are wanted.
     pub desired: i32,
     /// Pods that run the wanted version.
@@ -77,6 +84,18 @@ pub struct ServiceStatus {
     /// What its autoscaler does, when it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub autoscaling: Option<AutoscalingStatus>,
+}
+
+/// A rollout that was given up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedRollout {
+    /// The image that did not become ready.
+    #[schemars(length(max = 512))]
+    pub image: String,
+    /// Why, as its pods told it.
+    #[schemars(length(max = 1024))]
+    pub message: String,
 }
 
 /// What an autoscaler does.

@@ -299,6 +299,8 @@ fn every_string_list_and_map_has_a_bound_and_every_field_a_description() {
                 bounded("maxItems");
                 walk(&format!("{path}[]"), &schema["items"]);
             }
+            // A part of a pod, which Kubernetes checks.
+            Some("object") if schema["x-kubernetes-preserve-unknown-fields"] == true => bounded("maxProperties"),
             Some("object") if schema["additionalProperties"].is_object() => {
                 bounded("maxProperties");
                 walk(&format!("{path}{{}}"), &schema["additionalProperties"]);
@@ -323,6 +325,38 @@ fn the_committed_definition_is_that_of_the_code() {
         let full = format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"));
         let committed = std::fs::read_to_string(full).unwrap_or_default();
         assert!(committed == generated, "{path} differs from the code: run `cargo xtask crds`");
+    }
+}
+
+#[test]
+fn ways_to_the_gateway() {
+    let ingress = |field: &str, value: &str| {
+        let mut ingress = json!({ "host": "shop.example.com" });
+        ingress[field] = json!(value);
+        json!({ "ingress": ingress })
+    };
+    let route = |parent: Value, host: &str| json!({ "httpRoute": { "parentRefs": [parent], "hostnames": [host] } });
+    let path = "spec.gateway";
+    accepts(path, &[ingress("host", "*.example.com"), ingress("className", "nginx"), ingress("tlsSecretName", "a.b")]);
+    accepts(path, &[route(json!({ "name": "web", "namespace": "edge", "sectionName": "https" }), "*.example.com")]);
+    for host in ["https://shop", "shop:80", "Shop", "a.*.b", "a_b", "-a", ""] {
+        refuses(path, &[ingress("host", host)], "host: ");
+        refuses(path, &[route(json!({ "name": "web" }), host)], "hostnames: ");
+    }
+    refuses(path, &[ingress("className", "Nginx")], "className: ");
+    refuses(path, &[ingress("tlsSecretName", "a b")], "tlsSecretName: ");
+    for field in ["name", "namespace", "sectionName"] {
+        let mut parent = json!({ "name": "web" });
+        parent[field] = json!("a b");
+        refuses(path, &[route(parent, "a")], &format!("{field}: "));
+    }
+}
+
+#[test]
+fn rollouts() {
+    accepts("spec.rollout", &[json!({}), json!({ "progressDeadline": "90s", "onFailure": "Rollback" })]);
+    for deadline in ["0s", "10", "25h", "-1m", ""] {
+        refuses("spec.rollout.progressDeadline", &[json!(deadline)], "progressDeadline: ");
     }
 }
 

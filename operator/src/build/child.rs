@@ -41,6 +41,11 @@ impl Child {
         Self { service, resource: ApiResource::erase::<K>(&()), object: dynamic(&object), mode: ApplyMode::Always }
     }
 
+    /// A child of a kind that Kubernetes itself doesn't have, applied whenever it differs.
+    pub(super) const fn foreign(service: FoodService, resource: ApiResource, object: DynamicObject) -> Self {
+        Self { service, resource, object, mode: ApplyMode::Always }
+    }
+
     /// A child that is created when it isn't there.
     pub(super) fn create_once<K>(service: FoodService, object: K) -> Self
     where

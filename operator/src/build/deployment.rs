@@ -1,5 +1,7 @@
 //! The Deployment of a service.
 
+use std::time::Duration;
+
 use k8s_openapi::{
     api::{
         apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
@@ -20,6 +22,7 @@ use super::{
     pod,
     quantity::Quantity,
 };
+use crate::api::ProbeSpec;
 
 /// How long a pod that is to end goes on serving, in seconds, while its address is taken out everywhere.
 const PRE_STOP_SECONDS: i64 = 5;
@@ -58,6 +61,7 @@ pub(super) fn build(
                 Replicas::Automatic(_) => None,
             },
             revision_history_limit: Some(3),
+            progress_deadline_seconds: Some(in_seconds(platform.progress_deadline)),
             selector: labels::label_selector(platform, settings.service),
             // Never fewer pods than wanted: a new one is ready before an old one ends.
             strategy: Some(DeploymentStrategy {
@@ -79,6 +83,12 @@ pub(super) fn build(
         }),
         ..Default::default()
     }
+}
+
+/// Rounded up, for no time at all would be a failure at once.
+fn in_seconds(time: Duration) -> i32 {
+    let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+    i32::try_from(seconds).unwrap_or(i32::MAX)
 }
 
 fn pod_spec(platform: &Platform, settings: &ServiceSettings) -> PodSpec {
@@ -111,11 +121,11 @@ fn container(platform: &Platform, settings: &ServiceSettings) -> Container {
         ports: Some(vec![port(pod::HTTP, pod::HTTP_PORT), port(pod::ADMIN, pod::ADMIN_PORT)]),
         // Asked each second, so that a pod that is up in a blink serves as soon; five minutes for one that waits for
         // the database or for its migrations.
-        startup_probe: Some(probe("/readyz", 1, 300)),
-        readiness_probe: Some(probe("/readyz", 5, 2)),
+        startup_probe: Some(probe("/readyz", settings.probes.startup.as_ref(), 1, 300)),
+        readiness_probe: Some(probe("/readyz", settings.probes.readiness.as_ref(), 5, 2)),
         liveness_probe: Some(Probe {
             termination_grace_period_seconds: Some(LIVENESS_GRACE_SECONDS),
-            ..probe("/healthz", 10, 3)
+            ..probe("/healthz", settings.probes.liveness.as_ref(), 10, 3)
         }),
         lifecycle: Some(Lifecycle {
             pre_stop: Some(LifecycleHandler {
@@ -140,7 +150,10 @@ fn container(platform: &Platform, settings: &ServiceSettings) -> Container {
     container
 }
 
-fn probe(path: &str, period_seconds: i32, failure_threshold: i32) -> Probe {
+/// A probe as `wanted`, over a period and a threshold of ours.
+fn probe(path: &str, wanted: Option<&ProbeSpec>, period_seconds: i32, failure_threshold: i32) -> Probe {
+    let wanted = wanted.cloned().unwrap_or_default();
+    let period_seconds = wanted.period_seconds.unwrap_or(period_seconds);
     Probe {
         http_get: Some(HTTPGetAction {
             path: Some(path.to_owned()),
@@ -148,8 +161,8 @@ fn probe(path: &str, period_seconds: i32, failure_threshold: i32) -> Probe {
             ..Default::default()
         }),
         period_seconds: Some(period_seconds),
-        timeout_seconds: Some(period_seconds.min(3)),
-        failure_threshold: Some(failure_threshold),
+        timeout_seconds: Some(wanted.timeout_seconds.unwrap_or(period_seconds.min(3))),
+        failure_threshold: Some(wanted.failure_threshold.unwrap_or(failure_threshold)),
         ..Default::default()
     }
 }

@@ -11,9 +11,14 @@
 
 pub mod checksum;
 mod child;
+mod circuit_breaker;
 mod config_map;
 mod deployment;
+mod destination_rule;
 mod hpa;
+mod http_route;
+mod ingress;
+mod invalid;
 pub mod labels;
 mod migration_job;
 pub mod names;
@@ -33,12 +38,11 @@ mod tests;
 use kube::core::ApiResource;
 
 pub use child::{ApplyMode, Child};
-pub use platform::{
-    Autoscaling, DatabaseSecret, Gateway, InvalidPlatform, LogVolume, Logs, Platform, Replicas, ServiceSettings,
-};
+pub use invalid::InvalidPlatform;
+pub use platform::{Autoscaling, DatabaseSecret, Gateway, LogVolume, Logs, Platform, Replicas, ServiceSettings};
 pub use topics::WantedTopic;
 
-use crate::api::FoodService;
+use crate::api::{FoodService, Mesh};
 
 /// The field manager of everything that the operator applies.
 pub const FIELD_MANAGER: &str = "foodplatform-operator";
@@ -63,7 +67,7 @@ pub struct Children {
     /// A Job never gives up by itself (its container is restarted with the kubelet's back-off), so that it heals when
     /// the database is back.
     pub migrations: Vec<Child>,
-    /// Deployments and HorizontalPodAutoscalers.
+    /// Deployments, HorizontalPodAutoscalers, and what leads to the pods: Ingress, HTTPRoute, DestinationRules.
     pub workloads: Vec<Child>,
 }
 
@@ -104,13 +108,36 @@ pub fn children(platform: &Platform, dereferenced: &Dereferenced) -> Children {
         if let Replicas::Automatic(autoscaling) = &settings.replicas {
             workloads.push(Child::new(settings.service, hpa::build(platform, settings, autoscaling)));
         }
+        workloads.extend(ways_in(platform, settings));
     }
     Children { foundations, migrations, workloads }
 }
 
-/// Every kind that [`children`] may build: what the controller watches and what pruning looks through.
+/// What leads to the pods of a service.
+fn ways_in(platform: &Platform, settings: &ServiceSettings) -> Vec<Child> {
+    let service = settings.service;
+    if service != FoodService::Gateway {
+        let rule =
+            || Child::foreign(service, destination_rule::resource(), destination_rule::build(platform, settings));
+        return (platform.mesh == Mesh::Istio).then(rule).into_iter().collect();
+    }
+    let ingress = platform.gateway.ingress.as_ref();
+    let ingress = ingress.map(|wanted| Child::new(service, ingress::build(platform, settings, wanted)));
+    let route = platform.gateway.http_route.as_ref();
+    let route = route
+        .map(|wanted| Child::foreign(service, http_route::resource(), http_route::build(platform, settings, wanted)));
+    ingress.into_iter().chain(route).collect()
+}
+
+/// The kinds that [`children`] may build and that not every cluster has.
+pub fn optional_kinds() -> Vec<ApiResource> {
+    vec![http_route::resource(), destination_rule::resource()]
+}
+
+/// The kinds that [`children`] may build and that every cluster has: what the controller watches and what pruning looks
+/// through.
 pub fn kinds() -> Vec<ApiResource> {
-    use k8s_openapi::api::{apps::v1, autoscaling::v2, batch, core, policy};
+    use k8s_openapi::api::{apps::v1, autoscaling::v2, batch, core, networking, policy};
     fn of<K: kube::Resource<DynamicType = ()>>() -> ApiResource {
         ApiResource::erase::<K>(&())
     }
@@ -123,5 +150,6 @@ pub fn kinds() -> Vec<ApiResource> {
         of::<batch::v1::Job>(),
         of::<v1::Deployment>(),
         of::<v2::HorizontalPodAutoscaler>(),
+        of::<networking::v1::Ingress>(),
     ]
 }

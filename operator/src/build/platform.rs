@@ -1,18 +1,24 @@
 //! A platform as it is meant: checked, and with the defaults filled in. Everything after this step takes it as given.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use k8s_openapi::{api::core::v1::ResourceRequirements, apimachinery::pkg::apis::meta::v1::OwnerReference};
+use k8s_openapi::{
+    api::core::v1::{Affinity, ResourceRequirements},
+    apimachinery::pkg::apis::meta::v1::OwnerReference,
+};
 use kube::Resource as _;
+use serde_json::Value;
 
 use super::{
-    quantity::{InvalidQuantity, Quantity},
+    invalid::InvalidPlatform,
+    quantity::Quantity,
     resources,
-    topics::{self, InvalidRetention, WantedTopic},
+    topics::{self, WantedTopic},
 };
 use crate::api::{
-    AccessMode, AutoscalingSpec, CircuitBreakerSpec, FoodPlatform, FoodPlatformSpec, FoodService, GatewayType,
-    HpaBehavior, LogsSpec, PodsSpec, PullPolicy, Retention, ServiceSpec, defaults,
+    AccessMode, AutoscalingSpec, CircuitBreakerSpec, FailedRollout, FoodPlatform, FoodPlatformSpec, FoodService,
+    GatewaySpec, GatewayType, HpaBehavior, HttpRouteSpec, IngressSpec, LogsSpec, Mesh, OnFailure, PodsSpec, ProbesSpec,
+    PullPolicy, Retention, ServiceSpec, defaults,
 };
 
 /// A `FoodPlatform` that has been checked, with every default filled in.
@@ -38,6 +44,12 @@ pub struct Platform {
     pub logs: Logs,
     /// How the gateway is reached from outside.
     pub gateway: Gateway,
+    /// The service mesh that its pods are in.
+    pub mesh: Mesh,
+    /// How long it may take until the next new pod of a service is ready.
+    pub progress_deadline: Duration,
+    /// What becomes of a service whose rollout has failed.
+    pub on_failure: OnFailure,
     /// When the images are pulled; none leaves it to Kubernetes.
     pub pull_policy: Option<PullPolicy>,
     /// The names of the Secrets to pull the images with.
@@ -51,6 +63,8 @@ pub struct ServiceSettings {
     pub service: FoodService,
     /// Its full image.
     pub image: String,
+    /// The rollout that was given up, for which `image` isn't the one that the spec asks for.
+    pub rolled_back: Option<FailedRollout>,
     /// How many pods.
     pub replicas: Replicas,
     /// What each pod asks for and may use, in canonical quantities.
@@ -59,8 +73,12 @@ pub struct ServiceSettings {
     pub config: BTreeMap<String, String>,
     /// What its callers spare its pods.
     pub circuit_breaker: CircuitBreakerSpec,
-    /// Where its pods run, and what they carry.
+    /// How often its pods are asked how they are.
+    pub probes: ProbesSpec,
+    /// Where its pods run, and what they carry; but for the affinity.
     pub pods: PodsSpec,
+    /// What its pods are to be near to or far from.
+    pub affinity: Option<Affinity>,
 }
 
 /// How many pods.
@@ -129,37 +147,10 @@ pub struct Gateway {
     pub node_port: Option<i32>,
     /// Annotations of its Service.
     pub annotations: BTreeMap<String, String>,
-}
-
-/// Why a `FoodPlatform` can't be built. The apiserver refuses such a spec already where the definition is the one of
-/// this operator; nothing can be done but to change the spec.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidPlatform {
-    /// It doesn't come from an apiserver.
-    #[error("metadata.{0} is missing, which only an object that no apiserver has seen lacks")]
-    MissingMetadata(&'static str),
-    /// A name from which children's names can't grow.
-    #[error(
-        "metadata.name {0:?} is longer than 40 characters, too long for the names of its children: use a shorter one"
-    )]
-    NameTooLong(String),
-    /// A quantity that is none.
-    #[error("spec.{field}: {source}")]
-    Quantity {
-        /// The field, without `spec`.
-        field: String,
-        /// What is wrong.
-        source: InvalidQuantity,
-    },
-    /// A retention that is none.
-    #[error("spec.kafka: {0}")]
-    Retention(#[from] InvalidRetention),
-    /// Two fields that exclude each other.
-    #[error("spec.services.{0}: replicas and autoscaling exclude each other: remove one of them")]
-    ReplicasAndAutoscaling(FoodService),
-    /// An autoscaler that can't exist.
-    #[error("spec.services.{0}.autoscaling: minReplicas is above maxReplicas")]
-    MinAboveMax(FoodService),
+    /// The Ingress that leads to it.
+    pub ingress: Option<IngressSpec>,
+    /// The HTTPRoute that leads to it.
+    pub http_route: Option<HttpRouteSpec>,
 }
 
 /// The longest name of a platform.
@@ -183,7 +174,7 @@ impl Platform {
         let topic_prefix = spec.kafka.topic_prefix.clone().unwrap_or_else(|| defaults::topic_prefix(&namespace, &name));
         let services =
             FoodService::ALL.into_iter().map(|service| service_settings(spec, service)).collect::<Result<_, _>>()?;
-        let gateway = spec.gateway.clone().unwrap_or_default();
+        let rollout = spec.rollout.clone().unwrap_or_default();
         let secret = &spec.database.secret_ref;
         Ok(Self {
             topics: topics::wanted(&spec.kafka, &topic_prefix)?,
@@ -198,11 +189,11 @@ impl Platform {
                 key: secret.key.clone().unwrap_or_else(|| defaults::DATABASE_KEY.to_owned()),
             },
             logs: logs(&spec.logs.clone().unwrap_or_default())?,
-            gateway: Gateway {
-                type_: gateway.type_.unwrap_or_default(),
-                node_port: gateway.node_port,
-                annotations: gateway.annotations.unwrap_or_default(),
-            },
+            gateway: self::gateway(spec.gateway.clone().unwrap_or_default()),
+            mesh: spec.mesh.unwrap_or_default(),
+            progress_deadline: duration(&rollout.progress_deadline, defaults::PROGRESS_DEADLINE)
+                .map_err(|source| InvalidPlatform::Duration { field: "rollout.progressDeadline", source })?,
+            on_failure: rollout.on_failure.unwrap_or_default(),
             pull_policy: spec.image.pull_policy,
             pull_secrets: spec.image.pull_secrets.clone().unwrap_or_default(),
         })
@@ -226,6 +217,10 @@ impl Platform {
     }
 }
 
+fn duration(text: &Option<String>, default: &str) -> Result<Duration, humantime::DurationError> {
+    humantime::parse_duration(text.as_deref().unwrap_or(default))
+}
+
 fn service_settings(spec: &FoodPlatformSpec, service: FoodService) -> Result<ServiceSettings, InvalidPlatform> {
     let services = spec.services.clone().unwrap_or_default();
     let common = services.common(service).cloned().unwrap_or_default();
@@ -244,14 +239,53 @@ fn service_settings(spec: &FoodPlatformSpec, service: FoodService) -> Result<Ser
     Ok(ServiceSettings {
         service,
         image: common.image.clone().unwrap_or_else(|| defaults::image(&spec.image.registry, service, &spec.image.tag)),
+        rolled_back: None,
         replicas: replicas(service, &common)?,
         resources: resources::effective(common.resources.as_ref()).map_err(|(field, source)| {
             InvalidPlatform::Quantity { field: format!("services.{service}.resources.{field}"), source }
         })?,
         config,
         circuit_breaker: common.circuit_breaker.unwrap_or_default(),
+        probes: common.probes.unwrap_or_default(),
+        affinity: common.pods.affinity.as_ref().map(|given| affinity(service, given)).transpose()?,
         pods: common.pods,
     })
+}
+
+/// The affinity in Kubernetes' own type. What that doesn't know would be dropped without a word.
+fn affinity(service: FoodService, given: &Value) -> Result<Affinity, InvalidPlatform> {
+    let invalid = |reason: String| InvalidPlatform::Affinity { service, reason };
+    let affinity: Affinity = serde_json::from_value(given.clone()).map_err(|error| invalid(error.to_string()))?;
+    let read = serde_json::to_value(&affinity).map_err(|error| invalid(error.to_string()))?;
+    match unknown("affinity", given, &read) {
+        None => Ok(affinity),
+        Some(path) => Err(invalid(format!("Kubernetes knows no {path}"))),
+    }
+}
+
+/// The path of the first part of `given` that is not in `read`.
+fn unknown(path: &str, given: &Value, read: &Value) -> Option<String> {
+    match (given, read) {
+        (Value::Object(given), Value::Object(read)) => given.iter().find_map(|(key, value)| match read.get(key) {
+            Some(read) => unknown(&format!("{path}.{key}"), value, read),
+            None => Some(format!("{path}.{key}")),
+        }),
+        (Value::Array(given), Value::Array(read)) => {
+            given.iter().zip(read).find_map(|(given, read)| unknown(&format!("{path}[]"), given, read))
+        }
+        _ => None,
+    }
+}
+
+fn gateway(spec: GatewaySpec) -> Gateway {
+    let has_a_way_in = spec.ingress.is_some() || spec.http_route.is_some();
+    Gateway {
+        type_: spec.type_.unwrap_or(if has_a_way_in { GatewayType::ClusterIP } else { GatewayType::LoadBalancer }),
+        node_port: spec.node_port,
+        annotations: spec.annotations.unwrap_or_default(),
+        ingress: spec.ingress,
+        http_route: spec.http_route,
+    }
 }
 
 fn replicas(service: FoodService, spec: &ServiceSpec) -> Result<Replicas, InvalidPlatform> {

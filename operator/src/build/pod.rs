@@ -60,6 +60,7 @@ pub(super) fn spec(platform: &Platform, settings: &ServiceSettings, container: C
         image_pull_secrets: pull_secrets(platform),
         node_selector: settings.pods.node_selector.clone(),
         tolerations: settings.pods.tolerations.as_ref().map(|wanted| wanted.iter().map(toleration).collect()),
+        affinity: settings.affinity.clone(),
         priority_class_name: settings.pods.priority_class_name.clone(),
         security_context: Some(PodSecurityContext {
             run_as_non_root: Some(true),

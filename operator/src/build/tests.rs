@@ -58,6 +58,15 @@ fn fullest() -> Value {
                 "nodeSelector": { "kubernetes.io/arch": "amd64" }, "priorityClassName": "high",
                 "tolerations": [{ "key": "spot", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60 }],
                 "env": [{ "name": "RUST_BACKTRACE", "value": "1" }],
+                "affinity": { "nodeAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": {
+                    "nodeSelectorTerms": [{ "matchExpressions": [
+                        { "key": "example.com/couriers", "operator": "Exists" },
+                    ] }],
+                } } },
+                "probes": {
+                    "startup": { "failureThreshold": 60 }, "readiness": { "periodSeconds": 2 },
+                    "liveness": { "periodSeconds": 30, "timeoutSeconds": 10, "failureThreshold": 5 },
+                },
             },
         },
         "kafka": { "bootstrapServers": "a:9092,b:9092", "topicPrefix": "eu." },
@@ -66,7 +75,19 @@ fn fullest() -> Value {
             "level": "info,sqlx=warn", "maxFiles": 5,
             "volume": { "storageClassName": "efs", "size": "2048Mi", "retention": "Delete" },
         },
-        "gateway": { "type": "NodePort", "nodePort": 30080, "annotations": { "example.com/scheme": "internal" } },
+        "gateway": {
+            "type": "NodePort", "nodePort": 30080, "annotations": { "example.com/scheme": "internal" },
+            "ingress": {
+                "className": "nginx", "host": "shop.example.com", "tlsSecretName": "shop",
+                "annotations": { "example.com/size": "1m" },
+            },
+            "httpRoute": {
+                "parentRefs": [{ "name": "web", "namespace": "edge", "sectionName": "https" }],
+                "hostnames": ["shop.example.com"],
+            },
+        },
+        "mesh": "Istio",
+        "rollout": { "progressDeadline": "90500ms", "onFailure": "Rollback" },
     })
 }
 
@@ -113,7 +134,10 @@ fn groups_are_in_the_order_in_which_pods_need_them() {
         ["ConfigMap", "PersistentVolumeClaim", "PodDisruptionBudget", "Service", "ServiceAccount"]
     );
     assert_eq!(kinds(&children.migrations), ["Job"]);
-    assert_eq!(kinds(&children.workloads), ["Deployment", "HorizontalPodAutoscaler"]);
+    assert_eq!(
+        kinds(&children.workloads),
+        ["Deployment", "DestinationRule", "HTTPRoute", "HorizontalPodAutoscaler", "Ingress"]
+    );
     assert!(children.migration_of(FoodService::Gateway).is_none());
     assert_eq!(children.migration_of(FoodService::Cook).unwrap().service, FoodService::Cook);
 }
@@ -122,7 +146,7 @@ fn groups_are_in_the_order_in_which_pods_need_them() {
 fn every_child_is_of_a_watched_kind_and_is_found_by_the_selector() {
     let selector = labels::platform_selector("shop");
     for child in built(fullest()).iter() {
-        assert!(kinds().contains(&child.resource), "{}", child.kind());
+        assert!(kinds().contains(&child.resource) || optional_kinds().contains(&child.resource), "{}", child.kind());
         let labels = child.object.metadata.labels.clone().unwrap();
         for pair in selector.split(',') {
             let (key, value) = pair.split_once('=').unwrap();
@@ -268,4 +292,54 @@ fn the_chart_gives_the_operator_rights_on_every_kind() {
         let verbs = "verbs: [get, list, watch, create, patch, delete]";
         assert!(rule.is_some_and(|rule| rule.contains(verbs)), "{}: {rule:?}", kind.plural);
     }
+}
+
+#[test]
+fn the_gateway_is_a_load_balancer_unless_something_else_leads_to_it() {
+    let type_ = |gateway: Value| {
+        let mut spec = smallest();
+        spec["gateway"] = gateway;
+        find(&built(spec), "Service", FoodService::Gateway).object.data["spec"]["type"].clone()
+    };
+    assert_eq!(type_(json!({})), "LoadBalancer");
+    assert_eq!(type_(json!({ "ingress": { "host": "a" } })), "ClusterIP");
+    assert_eq!(type_(json!({ "httpRoute": { "parentRefs": [{ "name": "web" }] } })), "ClusterIP");
+    assert_eq!(type_(json!({ "type": "NodePort", "ingress": { "host": "a" } })), "NodePort");
+}
+
+#[test]
+fn a_mesh_is_told_what_it_has_words_for() {
+    let rule = |breaker: Value| {
+        let mut spec = smallest();
+        spec["mesh"] = json!("Istio");
+        spec["services"] = json!({ "cook": { "circuitBreaker": breaker } });
+        find(&built(spec), "DestinationRule", FoodService::Cook).object.data["spec"]["trafficPolicy"].clone()
+    };
+    let whole = rule(json!({}));
+    assert_eq!(whole["connectionPool"]["http"]["http1MaxPendingRequests"], 1024);
+    assert_eq!(whole["outlierDetection"]["consecutive5xxErrors"], 5);
+    // 0 is "not set" there.
+    let none_waits = rule(json!({ "maxPendingRequests": 0 }));
+    assert_eq!(none_waits["connectionPool"]["http"].get("http1MaxPendingRequests"), None);
+    assert_eq!(rule(json!({ "maxEjectionPercent": 0 }))["outlierDetection"]["consecutive5xxErrors"], 0);
+}
+
+#[test]
+fn an_affinity_that_kubernetes_would_not_understand_is_refused() {
+    let refused = |affinity: Value| {
+        let mut spec = smallest();
+        spec["services"] = json!({ "cook": { "affinity": affinity } });
+        let platform = serde_json::from_value(json!({
+            "apiVersion": "foodplatform.dev/v1alpha1", "kind": "FoodPlatform",
+            "metadata": { "name": "shop", "namespace": "food", "uid": "u" }, "spec": spec,
+        }));
+        Platform::new(&platform.unwrap()).unwrap_err().to_string()
+    };
+    let misspelt = refused(json!({ "podAntiAffinity": { "required": [] } }));
+    assert!(
+        misspelt.starts_with("spec.services.cook.affinity: Kubernetes knows no affinity.podAntiAffinity.required"),
+        "{misspelt}"
+    );
+    let wrong = refused(json!({ "nodeAffinity": 1 }));
+    assert!(wrong.starts_with("spec.services.cook.affinity: invalid type"), "{wrong}");
 }

@@ -78,10 +78,10 @@ impl Error {
         matches!(self.answer(), Some(answer) if answer.is_conflict())
     }
 
-    /// Whether the object isn't there any more.
+    /// Whether the object isn't there any more, or the cluster doesn't have its kind.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        matches!(self.answer(), Some(answer) if answer.is_not_found())
+        matches!(self.answer(), Some(answer) if answer.code == 404)
     }
 
     /// Whether nothing can be made any more, because the namespace is being deleted.

@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
-use super::trim;
+use super::{served, trim};
 use crate::{
     api::FoodPlatform,
     build::{self, labels},
@@ -41,11 +41,31 @@ const CATCH_UP: Duration = Duration::from_secs(5);
 pub(super) struct Live {
     /// The platforms themselves.
     pub platforms: Store<Guarded>,
-    children: Arc<HashMap<String, (ApiResource, Store<DynamicObject>)>>,
+    children: Arc<HashMap<String, Children>>,
     pods: Store<core::Pod>,
     secrets: Store<PartialObjectMeta<core::Secret>>,
     changed: watch::Sender<()>,
     filled: watch::Receiver<bool>,
+}
+
+/// What lives of one kind of child.
+struct Children {
+    resource: ApiResource,
+    store: Store<DynamicObject>,
+    /// Whether the cluster has the kind; `None` until that is known.
+    is_served: watch::Receiver<Option<bool>>,
+}
+
+impl Children {
+    /// Waits until the cache is filled, or is known to stay empty for now. `false`: the watch has ended.
+    async fn filled(&self) -> bool {
+        let is_served = self.is_served.clone().wait_for(Option::is_some).await.map(|is_served| *is_served);
+        match is_served {
+            Ok(Some(false)) => true,
+            Ok(_) => self.store.wait_until_ready().await.is_ok(),
+            Err(_) => false,
+        }
+    }
 }
 
 impl Live {
@@ -72,15 +92,20 @@ impl Live {
         tasks.push(task);
 
         let mut children = HashMap::new();
-        for resource in build::kinds() {
+        let kinds = build::kinds().into_iter().map(|resource| (resource, false));
+        for (resource, is_optional) in kinds.chain(build::optional_kinds().into_iter().map(|kind| (kind, true))) {
             let api = match namespace {
                 Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
                 None => Api::all_with(client.clone(), &resource),
             };
             let wake = by_label(wake, &platforms);
             let (store, task) = watched.follow(api, ours.clone(), resource.clone(), trim::child, wake);
-            children.insert(resource.kind.clone(), (resource, store));
-            tasks.push(task);
+            let (served, is_served) = watch::channel(if is_optional { None } else { Some(true) });
+            tasks.push(match is_optional {
+                true => served::wait(client.clone(), resource.clone(), served).then(|()| task).boxed(),
+                false => task,
+            });
+            children.insert(resource.kind.clone(), Children { resource, store, is_served });
         }
 
         let (pods, task) = watched.follow(watched.api(client), ours, (), trim::pod, by_label(wake, &platforms));
@@ -113,10 +138,11 @@ impl Live {
                 stores.pods.wait_until_ready(),
                 stores.secrets.wait_until_ready(),
             );
-            let children = join_all(stores.children.values().map(|(_, store)| store.wait_until_ready()));
+            let children = join_all(stores.children.values().map(Children::filled));
             let (children, others) = join(children, others).await;
             // A writer that is gone means that the watches are, and then nothing goes on.
-            if children.into_iter().chain([others.0, others.1, others.2]).all(|ready| ready.is_ok()) {
+            let others = [others.0, others.1, others.2].iter().all(Result::is_ok);
+            if others && children.into_iter().all(|filled| filled) {
                 filled.send_replace(true);
             }
         }
@@ -125,7 +151,7 @@ impl Live {
 
     /// The child of that kind and name, when it carries our label.
     pub(super) fn child(&self, kind: &str, namespace: &str, name: &str) -> Option<Arc<DynamicObject>> {
-        let (resource, store) = self.children.get(kind)?;
+        let Children { resource, store, .. } = self.children.get(kind)?;
         store.get(&ObjectRef::new_with(name, resource.clone()).within(namespace))
     }
 
@@ -133,7 +159,7 @@ impl Live {
     pub(super) fn children_of(&self, namespace: &str, platform: &str) -> Vec<(ApiResource, Arc<DynamicObject>)> {
         self.children
             .values()
-            .flat_map(|(resource, store)| {
+            .flat_map(|Children { resource, store, .. }| {
                 let found = store.state_filter(|object| belongs(object, namespace, platform));
                 found.into_iter().map(|object| (resource.clone(), object))
             })

@@ -12,6 +12,9 @@
 //! | `batch` | `jobs` | get, list, watch, create, patch, delete |
 //! | `autoscaling` | `horizontalpodautoscalers` | get, list, watch, create, patch, delete |
 //! | `policy` | `poddisruptionbudgets` | get, list, watch, create, patch, delete |
+//! | `networking.k8s.io` | `ingresses` | get, list, watch, create, patch, delete |
+//! | `gateway.networking.k8s.io` | `httproutes` | get, list, watch, create, patch, delete |
+//! | `networking.istio.io` | `destinationrules` | get, list, watch, create, patch, delete |
 //! | core | `pods` | list, watch |
 //! | core | `secrets` | get, list, watch (metadata only; the one with the database's URL is read) |
 //! | `events.k8s.io` | `events` | create, patch |
@@ -32,6 +35,8 @@ mod obstacle;
 mod pods;
 mod prune;
 mod reconcile;
+mod rollout;
+mod served;
 mod status;
 mod trim;
 mod validate;

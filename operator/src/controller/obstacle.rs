@@ -19,6 +19,8 @@ pub enum Reason {
     SecretNotFound,
     /// An object of a child's name belongs to somebody else.
     NameConflict,
+    /// The cluster doesn't have a kind that the spec asks for.
+    KindMissing,
     /// The API server doesn't take a child.
     ApplyFailed,
     /// Kafka gives no answer.
@@ -45,6 +47,8 @@ pub enum Reason {
     Unschedulable,
     /// A rollout made no progress within its deadline.
     RolloutStuck,
+    /// A rollout failed, and the image before it runs again.
+    RolledBack,
 }
 
 impl Reason {
@@ -59,6 +63,7 @@ impl Reason {
             Self::InvalidSpec => "InvalidSpec",
             Self::SecretNotFound => "SecretNotFound",
             Self::NameConflict => "NameConflict",
+            Self::KindMissing => "KindMissing",
             Self::ApplyFailed => "ApplyFailed",
             Self::KafkaUnreachable => "KafkaUnreachable",
             Self::TopicRefused => "TopicRefused",
@@ -72,6 +77,7 @@ impl Reason {
             Self::CrashLoopBackOff => "CrashLoopBackOff",
             Self::Unschedulable => "Unschedulable",
             Self::RolloutStuck => "RolloutStuck",
+            Self::RolledBack => "RolledBack",
         }
     }
 
@@ -82,12 +88,14 @@ impl Reason {
             Self::InvalidSpec
             | Self::SecretNotFound
             | Self::NameConflict
+            | Self::KindMissing
             | Self::TopicRefused
             | Self::MigrationFailed
             | Self::ImagePullBackOff
             | Self::ContainerConfigError
             | Self::CrashLoopBackOff
-            | Self::RolloutStuck => true,
+            | Self::RolloutStuck
+            | Self::RolledBack => true,
             Self::Ready
             | Self::Progressing
             | Self::Paused

@@ -18,7 +18,7 @@ use super::{
     live::Guarded,
     migration::{self, Migration},
     obstacle::{Obstacle, Reason},
-    prune,
+    prune, rollout,
     status::{self, Observation},
     validate::validate,
 };
@@ -99,13 +99,18 @@ async fn reconcile_platform(context: &Context, resource: &FoodPlatform) -> Resul
     let mut report = Report::default();
     let mut known = Known::default();
     let mut failure = None;
-    let valid = validate(resource);
+    let before = resource.status.clone().unwrap_or_default();
+    let mut valid = validate(resource);
+    if let Ok(platform) = &mut valid {
+        rollout::roll_back(platform, &before);
+    }
     let paused = resource.spec.paused.unwrap_or_default();
     match &valid {
         Err(obstacle) => report.obstacles.push(obstacle.clone()),
         // Not even asking Kafka: that is what makes topics.
         Ok(_) if paused => {}
         Ok(platform) => {
+            report.notes = platform.breaker_warnings();
             known = observe_topics(context, platform);
             failure = bring_about(context, platform, &known, &mut report).await.err();
         }
@@ -118,7 +123,6 @@ async fn reconcile_platform(context: &Context, resource: &FoodPlatform) -> Resul
         report.obstacles.push(Obstacle::new(Reason::ApplyFailed, format!("{error}; retrying")));
     }
 
-    let before = resource.status.clone().unwrap_or_default();
     let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
     let observation = Observation {
         generation: resource.metadata.generation.unwrap_or_default(),
@@ -239,6 +243,10 @@ async fn apply_all(
                 report.is_namespace_leaving = true;
                 return Ok(());
             }
+            Err(Failure::Error(error)) if error.is_gone() && is_optional(child) => {
+                report.obstacles.push(kind_missing(child));
+                report.hold_for(child);
+            }
             Err(Failure::Error(error)) if error.is_refusal() => {
                 report.obstacles.push(Obstacle::new(Reason::ApplyFailed, error.to_string()));
                 report.hold_for(child);
@@ -247,6 +255,19 @@ async fn apply_all(
         }
     }
     Ok(())
+}
+
+/// Whether a cluster can be without the child's kind.
+fn is_optional(child: &Child) -> bool {
+    build::optional_kinds().iter().any(|kind| kind.kind == child.kind())
+}
+
+fn kind_missing(child: &Child) -> Obstacle {
+    let (kind, version) = (child.kind(), &child.resource.api_version);
+    Obstacle::new(
+        Reason::KindMissing,
+        format!("this cluster has no {kind} of {version}: install what brings it, or don't ask for it in the spec"),
+    )
 }
 
 /// The further services whose workloads have to wait, and why: for their migration, and before their first pod for the

@@ -22,6 +22,10 @@ pub(crate) enum Fate {
     MigrationsFail(String),
     /// Nothing happens to them.
     Nothing,
+    /// Images with this tag are not in the registry.
+    NoImage(&'static str),
+    /// Services with this tag end again and again; this is their last log line.
+    Crash(&'static str, &'static str),
 }
 
 /// The address of the node that all pods are on.
@@ -47,21 +51,41 @@ pub(crate) async fn run(client: Client, namespace: String, fate: Arc<Mutex<Fate>
 /// The status that the pod is to have next, when it hasn't got it.
 fn next(pod: &Pod, fate: &Fate) -> Option<Value> {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default();
+    let image = pod.spec.as_ref().and_then(|spec| spec.containers[0].image.as_deref()).unwrap_or_default();
     let migrates = pod.labels().get("foodplatform.dev/role").is_some_and(|role| role == "migrate");
+    let waits = pod.status.as_ref().is_some_and(|status| status.container_statuses.is_some());
+    let container = |fields: Value| {
+        let name = pod.labels().get("app.kubernetes.io/name").cloned();
+        let mut container = json!({ "name": name, "image": image, "imageID": "", "ready": false, "restartCount": 0 });
+        container.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        json!([container])
+    };
     match (fate, migrates, phase) {
+        (Fate::NoImage(tag), ..) if image.ends_with(tag) => (!waits).then(|| {
+            json!({
+                "phase": "Pending",
+                "containerStatuses": container(json!({ "state": { "waiting": { "reason": "ErrImagePull" } } })),
+            })
+        }),
+        (Fate::Crash(tag, words), false, "" | "Pending") if image.ends_with(tag) => Some(json!({
+            "phase": "Running",
+            "containerStatuses": container(json!({
+                "restartCount": 4, "lastState": { "terminated": { "exitCode": 1, "message": words } },
+            })),
+        })),
         (Fate::Nothing, ..)
         | (_, true, "Succeeded")
         | (Fate::MigrationsFail(_), true, "Running")
         | (_, false, "Running") => None,
         (Fate::MigrationsFail(words), true, _) => Some(json!({
             "phase": "Running",
-            "containerStatuses": [{
-                "name": "order", "image": "i", "imageID": "", "ready": false, "restartCount": 1,
+            "containerStatuses": container(json!({
+                "restartCount": 1,
                 "state": { "waiting": { "reason": "CrashLoopBackOff" } },
                 "lastState": { "terminated": { "exitCode": 1, "message": words } },
-            }],
+            })),
         })),
-        (Fate::Work, true, _) => Some(json!({ "phase": "Succeeded" })),
+        (_, true, _) => Some(json!({ "phase": "Succeeded" })),
         (_, false, _) => Some(json!({
             "phase": "Running",
             "hostIP": NODE,

@@ -109,7 +109,8 @@ pub(super) fn status(previous: &FoodPlatformStatus, seen: &Observation<'_>, now:
                 let name = names::child(&platform.name, settings.service);
                 let deployment = seen.child::<Deployment>(&name);
                 let autoscaler = seen.child::<HorizontalPodAutoscaler>(&name);
-                services::view(settings, deployment.as_ref(), autoscaler.as_ref(), seen.pods)
+                let previous = previous.services.iter().find(|previous| previous.name == settings.service);
+                services::view(platform, settings, previous, deployment.as_ref(), autoscaler.as_ref(), seen.pods)
             })
             .collect();
         obstacles.extend(views.iter().filter_map(|view| view.obstacle.clone()));
@@ -123,9 +124,10 @@ pub(super) fn status(previous: &FoodPlatformStatus, seen: &Observation<'_>, now:
         status.services_ready = Some(format!("{ready}/{}", views.len()));
         status.services = views.into_iter().map(|view| view.status).collect();
         status.volumes = volumes(seen);
-        status.endpoint = seen
-            .child::<Service>(&names::child(&platform.name, FoodService::Gateway))
-            .and_then(|service| endpoint::endpoint(&service, seen.pods, previous.endpoint.as_deref()));
+        status.endpoint =
+            seen.child::<Service>(&names::child(&platform.name, FoodService::Gateway)).and_then(|service| {
+                endpoint::endpoint(&platform.gateway, &service, seen.pods, previous.endpoint.as_deref())
+            });
     } else {
         let kept = [condition::TOPICS_READY, condition::DATABASE_REACHABLE];
         conditions.extend(kept.iter().filter_map(|type_| find(previous, type_).cloned()));

@@ -6,10 +6,10 @@ use k8s_openapi::api::{apps::v1::Deployment, autoscaling::v2::HorizontalPodAutos
 
 use crate::{
     api::{AutoscalingStatus, ServiceStatus},
-    build::{Replicas, ServiceSettings, labels},
+    build::{Platform, Replicas, ServiceSettings, labels},
     controller::{
         obstacle::{Obstacle, Reason},
-        pods,
+        pods, rollout,
     },
 };
 
@@ -24,14 +24,17 @@ pub(super) struct View {
     pub progress: Option<String>,
 }
 
-/// Looks at one service.
+/// Looks at one service, of which `previous` was said before.
 pub(super) fn view(
+    platform: &Platform,
     settings: &ServiceSettings,
+    previous: Option<&ServiceStatus>,
     deployment: Option<&Deployment>,
     autoscaler: Option<&HorizontalPodAutoscaler>,
     pods: &[Arc<Pod>],
 ) -> View {
     let name = settings.service;
+    let last_ready_image = previous.and_then(|previous| previous.last_ready_image.clone());
     let autoscaling = autoscaler.map(|autoscaler| AutoscalingStatus {
         current: autoscaler.status.as_ref().and_then(|status| status.current_replicas).unwrap_or(0),
         min: autoscaler.spec.as_ref().and_then(|spec| spec.min_replicas).unwrap_or(1),
@@ -42,9 +45,18 @@ pub(super) fn view(
             Replicas::Fixed(replicas) => *replicas,
             Replicas::Automatic(autoscaling) => autoscaling.min,
         };
-        let image = settings.image.clone();
+        let (image, failed_rollout) = (settings.image.clone(), settings.rolled_back.clone());
         return View {
-            status: ServiceStatus { name, image, desired, updated: 0, ready: 0, autoscaling },
+            status: ServiceStatus {
+                name,
+                image,
+                last_ready_image,
+                failed_rollout,
+                desired,
+                updated: 0,
+                ready: 0,
+                autoscaling,
+            },
             obstacle: None,
             progress: Some(format!("{name} is not started yet")),
         };
@@ -57,9 +69,7 @@ pub(super) fn view(
         // With fewer than its fewest the autoscaler has yet to begin.
         Replicas::Automatic(autoscaling) => replicas.max(autoscaling.min),
     };
-    let image = spec
-        .and_then(|spec| spec.template.spec.as_ref()?.containers.first()?.image.clone())
-        .unwrap_or_else(|| settings.image.clone());
+    let image = rollout::image(deployment).unwrap_or(&settings.image).clone();
     // Until the Deployment controller has seen the last change, its numbers are about the one before.
     let current = seen.observed_generation >= deployment.metadata.generation;
     let updated = if current { seen.updated_replicas.unwrap_or(0) } else { 0 };
@@ -88,7 +98,24 @@ pub(super) fn view(
         troubles.sort_by(|a, b| a.0.cmp(&b.0));
         troubles.into_iter().next().map(|(_, trouble)| trouble).or_else(|| stuck(settings, deployment))
     });
-    View { status: ServiceStatus { name, image, desired, updated, ready, autoscaling }, obstacle, progress }
+    let last_ready_image = match &progress {
+        // With no pods nothing shows whether the image is good.
+        None if ready > 0 => Some(image.clone()),
+        _ => last_ready_image,
+    };
+    let failed_rollout = rollout::failure(
+        platform.on_failure,
+        settings,
+        deployment,
+        last_ready_image.as_deref(),
+        obstacle.as_ref().filter(|obstacle| obstacle.reason != Reason::RolloutStuck),
+    );
+    let obstacle = rollout::rolled_back(settings).or(obstacle);
+    View {
+        status: ServiceStatus { name, image, last_ready_image, failed_rollout, desired, updated, ready, autoscaling },
+        obstacle,
+        progress,
+    }
 }
 
 fn stuck(settings: &ServiceSettings, deployment: &Deployment) -> Option<Obstacle> {
@@ -99,8 +126,6 @@ fn stuck(settings: &ServiceSettings, deployment: &Deployment) -> Option<Obstacle
         let message = failure.message.as_deref().unwrap_or("pods can't be created");
         return Some(Obstacle::new(Reason::RolloutStuck, format!("{name}: {message}")));
     }
-    find("Progressing", "False").map(|condition| {
-        let message = condition.message.as_deref().unwrap_or("no pod became ready in time");
-        Obstacle::new(Reason::RolloutStuck, format!("{name}: {message}"))
-    })
+    rollout::deadline_exceeded(deployment)
+        .map(|message| Obstacle::new(Reason::RolloutStuck, format!("{name}: {message}")))
 }

@@ -218,7 +218,8 @@ mod tests {
         let none = axum::routing::post(|| async { "no interest" });
         let stopping = CancellationToken::new();
         let (address, _server) = start(Router::new().route("/whole", whole).route("/none", none), &stopping).await;
-        let head = |path: &str, more: &str| format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n{more}\r\n");
+        let head =
+            |path: &str, more: &str| format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n{more}\r\n");
         // With half of it sent, the server waits no longer than for its answer.
         let answer = read_to_end(send(address, &(head("/none", "") + "he")).await).await;
         assert!(answer.contains("connection: close\r\n") && answer.ends_with("no interest"), "{answer}");
