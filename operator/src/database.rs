@@ -31,7 +31,8 @@ const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// So many failures in a row are more than a lost packet, for a database that has answered before.
 const TOLERATED: u32 = 1;
-const DEFAULT_PORT: u16 = 5432;
+/// Where PostgreSQL listens unless it is told otherwise.
+pub(crate) const DEFAULT_PORT: u16 = 5432;
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xD2, 0x16, 0x2F];
 
 /// Where a database listens. Nothing of it is secret.
@@ -39,6 +40,12 @@ const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xD2, 0x16, 0x2F];
 pub(crate) struct Address {
     host: String,
     port: u16,
+}
+
+impl Address {
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
+    }
 }
 
 /// The URL names no host that could be asked.

@@ -37,6 +37,9 @@ pub const COOKING_TIME: &str = "5s..15s";
 /// How long a delivery takes.
 pub const DELIVERY_TIME: &str = "5s..15s";
 
+/// Whether there are NetworkPolicies.
+pub const NETWORK_POLICIES: bool = true;
+
 /// The key of the Secret that holds the database's URL.
 pub const DATABASE_KEY: &str = "url";
 

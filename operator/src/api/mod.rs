@@ -13,6 +13,7 @@ mod gateway;
 mod kafka;
 mod logs;
 mod mesh;
+mod network_policy;
 mod platform;
 mod pods;
 mod probes;
@@ -31,6 +32,7 @@ pub use gateway::{GatewaySpec, GatewayType, HttpRouteSpec, IngressSpec, ParentRe
 pub use kafka::{DatabaseSpec, KafkaSpec, SecretKeyRef, TopicSpec, TopicsSpec};
 pub use logs::{AccessMode, LogVolumeSpec, LogsSpec, Retention};
 pub use mesh::Mesh;
+pub use network_policy::{EgressPeer, NetworkPolicySpec, PodPeer};
 pub use platform::{FoodPlatform, FoodPlatformSpec, ImageSpec, PullPolicy};
 pub use pods::{PodsSpec, TaintEffect, Toleration, TolerationOperator, Variable};
 pub use probes::{ProbeSpec, ProbesSpec};

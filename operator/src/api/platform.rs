@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DatabaseSpec, FoodPlatformStatus, GatewaySpec, KafkaSpec, LogsSpec, Mesh, RolloutSpec, ServicesSpec, rules,
+    DatabaseSpec, FoodPlatformStatus, GatewaySpec, KafkaSpec, LogsSpec, Mesh, NetworkPolicySpec, RolloutSpec,
+    ServicesSpec, rules,
 };
 
 /// A food-delivery platform: order, cook, delivery, mypage and gateway, with everything that they need on Kubernetes
@@ -70,6 +71,9 @@ pub struct FoodPlatformSpec {
     /// The service mesh that the platform's pods are in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mesh: Option<Mesh>,
+    /// Which traffic the platform's pods may have: what the platform needs, and nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_policy: Option<NetworkPolicySpec>,
     /// How new versions of the services take the place of old ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<RolloutSpec>,

@@ -292,3 +292,22 @@ pub(super) fn node_port_needs_its_type() -> Rule {
     Rule::new("!has(self.nodePort) || (has(self.type) && self.type == 'NodePort')")
         .message("nodePort is for type NodePort only: set type: NodePort, or remove nodePort")
 }
+
+// networkPolicy
+
+pub(super) fn cidr() -> Rule {
+    Rule::new("isCIDR(self)")
+        .message("cidr: addresses with the length of their prefix, such as 10.20.0.0/16 or 2001:db8::/32")
+}
+
+pub(super) fn cidr_or_labels() -> Rule {
+    Rule::new("has(self.cidr) != (has(self.namespaceLabels) || has(self.podLabels))").message(
+        "egress: a peer is either a cidr, or pods by namespaceLabels, podLabels or both: make two peers of what is both",
+    )
+}
+
+pub(super) fn some_labels() -> Rule {
+    Rule::new("has(self.namespaceLabels) || has(self.podLabels)").message(
+        "metricsFrom: namespaceLabels, podLabels or both; for all pods of the platform's own namespace set podLabels: {}",
+    )
+}

@@ -360,6 +360,34 @@ fn rollouts() {
     }
 }
 
+#[test]
+fn network_policies() {
+    let path = "spec.networkPolicy";
+    accepts(path, &[json!({}), json!({ "enabled": false })]);
+    let egress = |peer: Value| json!({ "egress": [peer] });
+    let labels = json!({ "kubernetes.io/metadata.name": "kafka" });
+    let good = [
+        json!({ "cidr": "10.20.0.0/16" }),
+        json!({ "cidr": "2001:db8::/32", "ports": [9092, 9093] }),
+        json!({ "namespaceLabels": labels }),
+        json!({ "podLabels": {}, "ports": [1] }),
+        json!({ "namespaceLabels": {}, "podLabels": labels }),
+    ];
+    accepts(path, &good.map(egress));
+    for cidr in ["10.20.0.7", "10.20.0.0/33", "kafka", "::/129"] {
+        refuses(path, &[egress(json!({ "cidr": cidr }))], "cidr: ");
+    }
+    let neither_or_both = [
+        json!({ "ports": [9092] }),
+        json!({ "cidr": "10.0.0.0/8", "podLabels": labels }),
+        json!({ "cidr": "10.0.0.0/8", "namespaceLabels": {} }),
+    ];
+    refuses(path, &neither_or_both.map(egress), "egress: a peer is either");
+    let metrics_from = |peer: Value| json!({ "metricsFrom": [peer] });
+    accepts(path, &[json!({ "podLabels": {} }), json!({ "namespaceLabels": labels })].map(metrics_from));
+    refuses(path, &[metrics_from(json!({}))], "metricsFrom: namespaceLabels, podLabels or both");
+}
+
 /// The examples are taken by the rules, decode into our types without anything left over, and can be built.
 #[test]
 fn the_examples_are_platforms() {

@@ -64,7 +64,7 @@ fn circuit_breaker(called: &ServiceSettings) -> impl Iterator<Item = (String, St
 }
 
 /// Whom a service calls, by the variable that holds the URL.
-const fn calls(service: FoodService) -> &'static [(&'static str, FoodService)] {
+pub(super) const fn calls(service: FoodService) -> &'static [(&'static str, FoodService)] {
     match service {
         FoodService::Order => &[("COOK_URL", FoodService::Cook)],
         FoodService::Gateway => &[

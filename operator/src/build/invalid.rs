@@ -34,6 +34,9 @@ pub enum InvalidPlatform {
     /// A retention that is none.
     #[error("spec.kafka: {0}")]
     Retention(#[from] InvalidRetention),
+    /// A broker whose port is none.
+    #[error("spec.kafka.bootstrapServers: {0:?} does not end in a port from 1 to 65535, such as kafka:9092")]
+    BootstrapServer(String),
     /// An affinity that is none.
     #[error("spec.services.{service}.affinity: {reason}; see kubectl explain pod.spec.affinity")]
     Affinity {

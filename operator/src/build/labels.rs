@@ -58,7 +58,12 @@ pub(super) fn of_pod(platform: &Platform, settings: &ServiceSettings, role: &str
 
 /// What selects the serving pods of a service. Deployments can't change it: it names only what never changes.
 pub(super) fn selector(platform: &Platform, service: FoodService) -> BTreeMap<String, String> {
-    owned([(NAME, service.as_str()), (INSTANCE, &platform.name), (ROLE, ROLE_SERVE)])
+    selector_of(platform, service, ROLE_SERVE)
+}
+
+/// What selects the pods of a service with a role.
+pub(super) fn selector_of(platform: &Platform, service: FoodService, role: &str) -> BTreeMap<String, String> {
+    owned([(NAME, service.as_str()), (INSTANCE, &platform.name), (ROLE, role)])
 }
 
 /// [`selector`] in the form of Deployments and budgets.

@@ -22,6 +22,7 @@ mod invalid;
 pub mod labels;
 mod migration_job;
 pub mod names;
+mod network_policy;
 mod pdb;
 pub mod platform;
 mod pod;
@@ -39,6 +40,7 @@ use kube::core::ApiResource;
 
 pub use child::{ApplyMode, Child};
 pub use invalid::InvalidPlatform;
+pub use network_policy::Traffic;
 pub use platform::{Autoscaling, DatabaseSecret, Gateway, LogVolume, Logs, Platform, Replicas, ServiceSettings};
 pub use topics::WantedTopic;
 
@@ -48,10 +50,12 @@ use crate::api::{FoodService, Mesh};
 pub const FIELD_MANAGER: &str = "foodplatform-operator";
 
 /// What the controller read from the cluster and the children depend on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dereferenced {
     /// [`checksum::secret`] of the database URL. Pods roll and migrations run again when it changes.
     pub database_checksum: String,
+    /// The port of that URL; none where it isn't known yet.
+    pub database_port: Option<u16>,
 }
 
 /// Every child of a platform, in the three groups in which they are applied. A group is applied when the one before it
@@ -59,7 +63,7 @@ pub struct Dereferenced {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Children {
     /// What pods need to be there first: ServiceAccounts, ConfigMaps, Services, PersistentVolumeClaims,
-    /// PodDisruptionBudgets.
+    /// PodDisruptionBudgets, NetworkPolicies.
     pub foundations: Vec<Child>,
     /// One Job for each service with a database. A service's Deployment is applied only when its Job (see
     /// [`Children::migration_of`]) has completed: new pods never meet an old schema.
@@ -99,6 +103,8 @@ pub fn children(platform: &Platform, dereferenced: &Dereferenced) -> Children {
             foundations.push(Child::new(settings.service, pvc::build(platform, settings, volume)));
         }
         foundations.push(Child::new(settings.service, pdb::build(platform, settings)));
+        let policies = network_policy::build(platform, settings, dereferenced);
+        foundations.extend(policies.into_iter().map(|policy| Child::new(settings.service, policy)));
         if settings.service.has_database() {
             migrations
                 .push(Child::create_once(settings.service, migration_job::build(platform, settings, dereferenced)));
@@ -147,6 +153,7 @@ pub fn kinds() -> Vec<ApiResource> {
         of::<core::v1::Service>(),
         of::<core::v1::PersistentVolumeClaim>(),
         of::<policy::v1::PodDisruptionBudget>(),
+        of::<networking::v1::NetworkPolicy>(),
         of::<batch::v1::Job>(),
         of::<v1::Deployment>(),
         of::<v2::HorizontalPodAutoscaler>(),

@@ -17,6 +17,11 @@ pub fn log_claim(platform: &str, service: FoodService) -> String {
     format!("{platform}-{service}-logs")
 }
 
+/// `NAME-SERVICE-ROLE-HASH`, where `outside` is whom the pods with that role may reach outside of the platform.
+pub fn network_policy(platform: &str, service: FoodService, role: &str, outside: &str) -> String {
+    format!("{platform}-{service}-{role}-{}", checksum::short(&[outside]))
+}
+
 /// `NAME-SERVICE-migrate-HASH`, where `inputs` is everything that the Job is made of. A long platform's name is cut.
 pub fn migration_job(platform: &str, service: FoodService, inputs: &[&str]) -> String {
     let hash = checksum::short(&[&[platform], inputs].concat());

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::{
     invalid::InvalidPlatform,
+    network_policy::Traffic,
     quantity::Quantity,
     resources,
     topics::{self, WantedTopic},
@@ -46,6 +47,8 @@ pub struct Platform {
     pub gateway: Gateway,
     /// The service mesh that its pods are in.
     pub mesh: Mesh,
+    /// Which traffic its pods may have besides the platform's own; none leaves them any.
+    pub traffic: Option<Traffic>,
     /// How long it may take until the next new pod of a service is ready.
     pub progress_deadline: Duration,
     /// What becomes of a service whose rollout has failed.
@@ -191,6 +194,7 @@ impl Platform {
             logs: logs(&spec.logs.clone().unwrap_or_default())?,
             gateway: self::gateway(spec.gateway.clone().unwrap_or_default()),
             mesh: spec.mesh.unwrap_or_default(),
+            traffic: Traffic::new(spec.network_policy.as_ref(), &spec.kafka.bootstrap_servers)?,
             progress_deadline: duration(&rollout.progress_deadline, defaults::PROGRESS_DEADLINE)
                 .map_err(|source| InvalidPlatform::Duration { field: "rollout.progressDeadline", source })?,
             on_failure: rollout.on_failure.unwrap_or_default(),

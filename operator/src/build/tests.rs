@@ -87,12 +87,25 @@ fn fullest() -> Value {
             },
         },
         "mesh": "Istio",
+        "networkPolicy": {
+            "enabled": true,
+            "egress": [
+                { "cidr": "10.20.0.0/16", "ports": [5432, 6432] },
+                { "namespaceLabels": { "kubernetes.io/metadata.name": "kafka" }, "podLabels": { "app": "kafka" } },
+            ],
+            "metricsFrom": [{ "namespaceLabels": { "kubernetes.io/metadata.name": "monitoring" } }],
+        },
         "rollout": { "progressDeadline": "90500ms", "onFailure": "Rollback" },
     })
 }
 
+/// What the Secret says.
+fn known() -> Dereferenced {
+    Dereferenced { database_checksum: "0123456789abcdef".to_owned(), database_port: Some(5432) }
+}
+
 fn built(spec: Value) -> Children {
-    children(&platform(spec), &Dereferenced { database_checksum: "0123456789abcdef".to_owned() })
+    children(&platform(spec), &known())
 }
 
 fn find<'a>(children: &'a Children, kind: &str, service: FoodService) -> &'a Child {
@@ -131,7 +144,7 @@ fn groups_are_in_the_order_in_which_pods_need_them() {
     };
     assert_eq!(
         kinds(&children.foundations),
-        ["ConfigMap", "PersistentVolumeClaim", "PodDisruptionBudget", "Service", "ServiceAccount"]
+        ["ConfigMap", "NetworkPolicy", "PersistentVolumeClaim", "PodDisruptionBudget", "Service", "ServiceAccount"]
     );
     assert_eq!(kinds(&children.migrations), ["Job"]);
     assert_eq!(
@@ -174,7 +187,7 @@ fn building_twice_gives_the_same() {
 #[test]
 fn pods_roll_when_what_they_read_once_changes() {
     let template = |spec: Value, secret: &str| {
-        let children = children(&platform(spec), &Dereferenced { database_checksum: secret.to_owned() });
+        let children = children(&platform(spec), &Dereferenced { database_checksum: secret.to_owned(), ..known() });
         find(&children, "Deployment", FoodService::Order).object.data["spec"]["template"].clone()
     };
     let before = template(smallest(), "a");
@@ -188,7 +201,7 @@ fn pods_roll_when_what_they_read_once_changes() {
 #[test]
 fn a_migration_runs_again_for_another_image_or_database_only() {
     let job = |spec: Value, secret: &str| {
-        let children = children(&platform(spec), &Dereferenced { database_checksum: secret.to_owned() });
+        let children = children(&platform(spec), &Dereferenced { database_checksum: secret.to_owned(), ..known() });
         children.migration_of(FoodService::Order).unwrap().name()
     };
     let before = job(smallest(), "a");
@@ -272,7 +285,7 @@ fn what_no_apiserver_has_checked_is_refused() {
 fn platforms_that_share_topics_share_no_consumer_group() {
     let group = |name: &str| {
         let renamed = Platform { name: name.to_owned(), ..platform(fullest()) };
-        let children = children(&renamed, &Dereferenced { database_checksum: String::new() });
+        let children = children(&renamed, &known());
         let config = find(&children, "ConfigMap", FoodService::Order);
         config.object.data.pointer("/data/CONSUMER_GROUP").unwrap().clone()
     };
@@ -342,4 +355,60 @@ fn an_affinity_that_kubernetes_would_not_understand_is_refused() {
     );
     let wrong = refused(json!({ "nodeAffinity": 1 }));
     assert!(wrong.starts_with("spec.services.cook.affinity: invalid type"), "{wrong}");
+}
+
+/// The names of the NetworkPolicies.
+fn policies(spec: Value, database_port: Option<u16>) -> Vec<String> {
+    let children = children(&platform(spec), &Dereferenced { database_port, ..known() });
+    children.iter().filter(|child| child.kind() == "NetworkPolicy").map(Child::name).collect()
+}
+
+fn with_policies(network_policy: Value) -> Value {
+    let mut spec = smallest();
+    spec["networkPolicy"] = network_policy;
+    spec
+}
+
+#[test]
+fn policies_are_there_unless_they_are_switched_off() {
+    let all = policies(smallest(), Some(5432));
+    assert_eq!(all.len(), 9, "{all:?}");
+    assert_eq!(policies(with_policies(json!({ "enabled": true })), Some(5432)), all);
+    assert_eq!(policies(with_policies(json!({ "enabled": false })), Some(5432)), Vec::<String>::new());
+}
+
+#[test]
+fn no_policy_is_built_in_ignorance_of_where_the_database_is() {
+    let built = policies(smallest(), None);
+    assert!(matches!(built.as_slice(), [gateway] if gateway.starts_with("shop-gateway-serve-")), "{built:?}");
+}
+
+#[test]
+fn a_policy_is_another_one_where_it_leads_elsewhere() {
+    let before = policies(smallest(), Some(5432));
+    let differing = |after: Vec<String>| {
+        assert_eq!(after.len(), before.len());
+        after.into_iter().filter(|name| !before.contains(name)).count()
+    };
+    assert_eq!(differing(policies(smallest(), Some(5432))), 0);
+    assert_eq!(differing(policies(smallest(), Some(6432))), 8, "all but the gateway's");
+    let mut spec = smallest();
+    spec["kafka"]["bootstrapServers"] = json!("kafka:9093");
+    assert_eq!(differing(policies(spec, Some(5432))), 5, "all but the migrations'");
+    let egress = json!({ "egress": [{ "cidr": "10.0.0.0/8" }] });
+    assert_eq!(differing(policies(with_policies(egress), Some(5432))), 9);
+    let readers = json!({ "metricsFrom": [{ "podLabels": {} }] });
+    assert_eq!(differing(policies(with_policies(readers), Some(5432))), 0, "who gets in is changed in place");
+}
+
+#[test]
+fn a_broker_without_a_port_is_refused() {
+    let mut spec = smallest();
+    spec["kafka"]["bootstrapServers"] = json!("a:9092,b:99999");
+    let platform = serde_json::from_value(json!({
+        "apiVersion": "foodplatform.dev/v1alpha1", "kind": "FoodPlatform",
+        "metadata": { "name": "shop", "namespace": "food", "uid": "u" }, "spec": spec,
+    }));
+    let refused = Platform::new(&platform.unwrap()).unwrap_err().to_string();
+    assert!(refused.starts_with("spec.kafka.bootstrapServers: \"b:99999\" does not end in a port"), "{refused}");
 }

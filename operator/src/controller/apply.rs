@@ -316,7 +316,7 @@ mod tests {
     /// What is handed over where so many replicas live and `manager` set them.
     fn handed_over(order: &Value, replicas: i64, manager: &str) -> Option<i64> {
         let platform = platform(order);
-        let children = children(&platform, &Dereferenced { database_checksum: String::new() });
+        let children = children(&platform, &Dereferenced::default());
         let is = |child: &&Child| child.kind() == "Deployment" && child.service == FoodService::Order;
         let child = children.workloads.iter().find(is).unwrap();
         let live = json!({

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     build::{DatabaseSecret, Dereferenced, Platform, checksum},
-    database::Address,
+    database::{Address, DEFAULT_PORT},
 };
 
 /// What was read of Secrets, by the platform's uid: checksums and addresses, never the values.
@@ -73,9 +73,13 @@ pub(super) async fn database(context: &Context, platform: &Platform) -> Result<R
             format!("Secret {namespace}/{name} has no key {key}: add it, with the database's URL as its value"),
         )));
     };
+    let address: Option<Address> = str::from_utf8(&value.0).ok().and_then(|url| url.parse().ok());
     let database = Database {
-        address: str::from_utf8(&value.0).ok().and_then(|url| url.parse().ok()),
-        dereferenced: Dereferenced { database_checksum: checksum::secret(&platform.uid, &value.0) },
+        dereferenced: Dereferenced {
+            database_checksum: checksum::secret(&platform.uid, &value.0),
+            database_port: Some(address.as_ref().map_or(DEFAULT_PORT, Address::port)),
+        },
+        address,
     };
     let known =
         Known { secret: platform.database.clone(), version: secret.resource_version(), database: database.clone() };

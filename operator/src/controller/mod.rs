@@ -12,7 +12,7 @@
 //! | `batch` | `jobs` | get, list, watch, create, patch, delete |
 //! | `autoscaling` | `horizontalpodautoscalers` | get, list, watch, create, patch, delete |
 //! | `policy` | `poddisruptionbudgets` | get, list, watch, create, patch, delete |
-//! | `networking.k8s.io` | `ingresses` | get, list, watch, create, patch, delete |
+//! | `networking.k8s.io` | `ingresses`, `networkpolicies` | get, list, watch, create, patch, delete |
 //! | `gateway.networking.k8s.io` | `httproutes` | get, list, watch, create, patch, delete |
 //! | `networking.istio.io` | `destinationrules` | get, list, watch, create, patch, delete |
 //! | core | `pods` | list, watch |

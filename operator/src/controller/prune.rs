@@ -21,7 +21,7 @@ use crate::{
 /// Kinds that running pods may still mount or read: they go last.
 const MOUNTED: [&str; 3] = ["ConfigMap", "PersistentVolumeClaim", "ServiceAccount"];
 
-/// Removes what carries the platform's label and owner reference and isn't among `children`. What pods may mount is kept
+/// Removes what carries the platform's label and owner reference and isn't among `children`. What pods may use is kept
 /// until everything is `settled`, that is until no pod of an older version runs, and all of the services in `blocked` is
 /// kept, for what takes its place isn't there. Returns what was removed.
 ///
@@ -45,7 +45,7 @@ pub(super) async fn prune(
             || blocked
             || live.metadata.deletion_timestamp.is_some()
             || built.contains(&(resource.kind.as_str(), name.clone()))
-            || (!settled && MOUNTED.contains(&resource.kind.as_str()))
+            || (!settled && is_in_use(&resource.kind, children))
         {
             continue;
         }
@@ -54,6 +54,13 @@ pub(super) async fn prune(
         }
     }
     Ok(removed)
+}
+
+/// Whether pods of an older version may still need an object of `kind` that is no longer built.
+fn is_in_use(kind: &str, children: &Children) -> bool {
+    // A policy's way to a database's former port, for one. Where there are to be no policies any more they go at once:
+    // they may be what keeps the platform from settling.
+    MOUNTED.contains(&kind) || (kind == "NetworkPolicy" && children.iter().any(|child| child.kind() == kind))
 }
 
 /// Deletes exactly this version of an object, with what it owns. `false`: it was gone or had changed already.

@@ -191,7 +191,7 @@ async fn bring_about(context: &Context, platform: &Platform, known: &Known, repo
         Err(obstacle) => {
             report.obstacles.push(obstacle);
             // Pods would wait for the Secret; everything else is brought about already.
-            (build::children(platform, &Dereferenced { database_checksum: String::new() }), false)
+            (build::children(platform, &Dereferenced::default()), false)
         }
     };
     apply_all(context, platform, &children.foundations, report).await?;
