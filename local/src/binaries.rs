@@ -82,7 +82,7 @@ fn addons(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
 }
 
 /// Builds the Go module in our directory `name` into a binary of that name.
-fn go_module(
+pub(crate) fn go_module(
     cache: &Cache,
     progress: &Progress,
     name: &str,

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::{Cache, Progress, cache::checksum, exec, packages, repository};
+use crate::{Cache, Progress, binaries::go_module, cache::checksum, exec, packages, repository};
 
 const CARGO_FUZZ_VERSION: &str = "0.13.2";
 
@@ -42,6 +42,14 @@ pub fn schemathesis(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
 
 fn executable() -> fs::Permissions {
     fs::Permissions::from_mode(0o755)
+}
+
+/// The program that answers, by means of cyclonus, which connections NetworkPolicies let through.
+///
+/// # Errors
+/// When it cannot be built, with Go's own words.
+pub fn cyclonus(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
+    Ok(go_module(cache, progress, "cyclonus", "-s -w", |_| Ok(()))?.join("cyclonus"))
 }
 
 /// The directory of cargo-fuzz, which is for PATH: cargo finds it there.

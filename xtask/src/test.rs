@@ -12,8 +12,8 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use local::{
-    Binaries, Cache, Cluster, ControlPlane, Instance, Kafka, Lock, Postgres, Progress, SERVICES, install_packages,
-    repository, require_root, require_tools, schemathesis,
+    Binaries, Cache, Cluster, ControlPlane, Instance, Kafka, Lock, Postgres, Progress, SERVICES, cyclonus,
+    install_packages, repository, require_root, require_tools, schemathesis,
 };
 use tokio::runtime::Runtime;
 
@@ -72,12 +72,14 @@ fn api(only: &[&str]) -> Result<()> {
     let kafka = Kafka::start(&binaries, &directory.path().join("kafka"), Ipv4Addr::LOCALHOST.into())?;
     let postgres = start_postgres(directory.path())?;
     let kubeconfig = control_plane.kubeconfig().to_string_lossy();
+    let cyclonus = cyclonus(&Cache::open()?, &Progress::new())?.display().to_string();
     cargo_test(
         &[&["--package", "foodplatform-operator", "--features", "api-tests", "--test", "api", "--"], only].concat(),
         &[
             ("TEST_KUBECONFIG", &kubeconfig),
             ("TEST_KAFKA", &kafka.bootstrap_servers()),
             ("TEST_DATABASE_URL", postgres.url()),
+            ("TEST_CYCLONUS", &cyclonus),
         ],
     )
 }

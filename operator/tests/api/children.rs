@@ -7,6 +7,7 @@ use k8s_openapi::api::{
     batch::v1::Job,
     core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount},
     events::v1::Event,
+    networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
 };
 use kube::{ResourceExt as _, api::ListParams};
@@ -65,9 +66,12 @@ async fn a_platform_gets_all_its_children_and_becomes_ready() {
 #[tokio::test]
 async fn at_rest_nothing_is_written() {
     let world = World::start("rest").await;
+    let egress =
+        json!([{ "cidr": "10.0.0.0/8", "ports": [9092] }, { "namespaceLabels": {}, "podLabels": { "a": "b" } }]);
     world
         .shop(json!({
             "logs": { "volume": { "size": "64Mi" } },
+            "networkPolicy": { "egress": egress, "metricsFrom": [{ "podLabels": {} }] },
             "services": { "order": { "autoscaling": { "maxReplicas": 3 } } },
         }))
         .await;
@@ -102,6 +106,7 @@ async fn snapshot(world: &World) -> Vec<(String, String)> {
     versions.extend(world.versions::<Service>().await);
     versions.extend(world.versions::<PersistentVolumeClaim>().await);
     versions.extend(world.versions::<PodDisruptionBudget>().await);
+    versions.extend(world.versions::<NetworkPolicy>().await);
     versions.extend(world.versions::<Job>().await);
     versions.extend(world.versions::<Deployment>().await);
     let events = world.api::<Event>().list(&ListParams::default()).await.unwrap();

@@ -1,8 +1,8 @@
 //! The operator against a real API server, a real Kafka and a real PostgreSQL.
 //!
 //! `TEST_KUBECONFIG` is a control plane with the controller manager and without nodes, `TEST_KAFKA` the bootstrap servers
-//! of a Kafka with one broker, `TEST_DATABASE_URL` a PostgreSQL. Each test has a namespace and an operator of its own, so
-//! that they run in any order and side by side.
+//! of a Kafka with one broker, `TEST_DATABASE_URL` a PostgreSQL, `TEST_CYCLONUS` the program in local/cyclonus. Each test
+//! has a namespace and an operator of its own, so that they run in any order and side by side.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where something is amiss")]
 
@@ -12,6 +12,8 @@ mod conditions;
 mod door;
 mod kubelet;
 mod lifecycle;
+mod network_policies;
+mod paths;
 mod rollouts;
 mod topics;
 mod ways_in;

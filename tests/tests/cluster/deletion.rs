@@ -9,6 +9,7 @@ use k8s_openapi::{
         autoscaling::v2::HorizontalPodAutoscaler,
         batch::v1::Job,
         core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service as KubeService, ServiceAccount},
+        networking::v1::NetworkPolicy,
         policy::v1::PodDisruptionBudget,
     },
 };
@@ -56,6 +57,7 @@ async fn a_deleted_platform_leaves_its_claims_and_takes_them_up_again() {
     gone::<Deployment>(platform).await;
     gone::<HorizontalPodAutoscaler>(platform).await;
     gone::<PodDisruptionBudget>(platform).await;
+    gone::<NetworkPolicy>(platform).await;
     gone::<KubeService>(platform).await;
     gone::<ConfigMap>(platform).await;
     gone::<ServiceAccount>(platform).await;
