@@ -9,15 +9,15 @@ use serde::{Deserialize, Serialize};
 use super::rules;
 
 /// Which traffic the platform's pods may have, those of migrations among them: what the platform needs, and nothing
-/// else. It holds where the cluster's network enforces NetworkPolicies, as Calico and Cilium do; elsewhere they are there
-/// without effect.
+/// else.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NetworkPolicySpec {
     /// Whether there are NetworkPolicies. With them anyone reaches the gateway, and nobody the services behind it but
     /// those that call them; pods reach each other along the same paths, and outside of the platform DNS at port 53,
-    /// Kafka and PostgreSQL (see `egress`). With `mesh: Istio` sidecars reach the control plane at port 15012; in
-    /// Istio's ambient mode, where all traffic is at port 15008, set false. Default: true.
+    /// Kafka and PostgreSQL (see `egress`). They have an effect where the cluster's network enforces them, as Calico and
+    /// Cilium do. With `mesh: Istio` sidecars reach the control plane at port 15012; in Istio's ambient mode, where all
+    /// traffic is at port 15008, set false. Default: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
     /// Whom pods may reach outside of the platform, besides DNS: Kafka, PostgreSQL, and whatever else they need. It takes

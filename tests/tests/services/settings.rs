@@ -34,7 +34,7 @@ fn platform() -> Platform {
 
 /// The variables of the pods of `service`.
 fn told(service: FoodService) -> BTreeSet<String> {
-    let children = children(&platform(), &Dereferenced { database_checksum: "1".to_owned() });
+    let children = children(&platform(), &Dereferenced::default());
     let mut names = BTreeSet::new();
     for child in children.iter().filter(|child| child.service == service) {
         let data = &child.object.data;
