@@ -5,18 +5,24 @@ use std::{fs, process::Command};
 use anyhow::{Context, Result, bail};
 use local::{repository, run};
 
-/// The file that people read and apply, and the chart's copy of it: Helm packs nothing from outside a chart.
-const FILES: [&str; 2] = ["crds/foodplatforms.yaml", "charts/foodplatform-operator/files/foodplatforms.yaml"];
+/// What the generator prints with which arguments, and where it belongs: the definition that people read and apply, the
+/// chart's copy of it (Helm packs nothing from outside a chart), and the page about its fields.
+const FILES: [(&[&str], &str); 3] = [
+    (&[], "crds/foodplatforms.yaml"),
+    (&[], "charts/foodplatform-operator/files/foodplatforms.yaml"),
+    (&["--", "reference"], "docs/reference.md"),
+];
 
-/// Writes the CustomResourceDefinition, or only compares it.
+/// Writes the CustomResourceDefinition and its reference, or only compares them.
 pub(crate) fn write(check: bool) -> Result<()> {
-    // Run, not linked: the operator with its C libraries would have to be built before any command could start.
-    let mut generator = Command::new("cargo");
-    generator
-        .args(["run", "--quiet", "--package", "foodplatform-operator", "--bin", "crdgen"])
-        .current_dir(repository());
-    let expected = run(&mut generator)?;
-    for file in FILES {
+    for (arguments, file) in FILES {
+        // Run, not linked: the operator with its C libraries would have to be built before any command could start.
+        let mut generator = Command::new("cargo");
+        generator
+            .args(["run", "--quiet", "--package", "foodplatform-operator", "--bin", "crdgen"])
+            .args(arguments)
+            .current_dir(repository());
+        let expected = run(&mut generator)?;
         let path = repository().join(file);
         if fs::read_to_string(&path).is_ok_and(|present| present == expected) {
             continue;

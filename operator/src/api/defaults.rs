@@ -12,6 +12,9 @@ pub const TARGET_CPU_UTILIZATION: i32 = 80;
 /// How long it may take until the next new pod of a service is ready.
 pub const PROGRESS_DEADLINE: &str = "10m";
 
+/// How long a deletion may wait.
+pub const DELETION_TIMEOUT: &str = "5m";
+
 /// What a pod asks for; small, since the services are.
 pub const CPU_REQUEST: &str = "50m";
 /// What a pod asks for.

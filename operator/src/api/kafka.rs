@@ -11,7 +11,7 @@ use super::rules;
 /// The Kafka cluster and the topics on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = rules::topic_prefix_is_immutable())]
+#[x_kube(validation = rules::topic_prefix_is_immutable(), validation = rules::whose_topics_these_are())]
 pub struct KafkaSpec {
     /// `host:port` of the brokers to ask first, divided by commas. They have to be reachable from the platform's pods
     /// and from the operator's.
@@ -30,6 +30,39 @@ pub struct KafkaSpec {
     /// Settings of the topics that don't say it themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic_defaults: Option<TopicSpec>,
+    /// Who makes the topics and changes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic_management: Option<TopicManagement>,
+    /// What becomes of the topics when the platform is deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_policy: Option<DeletionPolicy>,
+    /// Take topics of the platform's names that somebody else made, as if they had been made for it. Without it they are
+    /// left alone, for another platform may use them, and the condition TopicsReady says so. A platform that is deleted
+    /// and created again takes up its own topics in any case. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopt: Option<bool>,
+}
+
+/// Who makes the topics and changes them: with `Direct` the operator, by Kafka's admin protocol; with `External` somebody
+/// else, and the operator says what isn't as the spec asks for. Default: `Direct`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum TopicManagement {
+    /// The operator.
+    #[default]
+    Direct,
+    /// Somebody else.
+    External,
+}
+
+/// What becomes of the topics when the platform is deleted: `Retain` keeps them, `Delete` deletes those that were made or
+/// adopted for it, once its last pod is gone. Default: `Retain`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DeletionPolicy {
+    /// They stay, and are taken up again by a platform of the same name in the same namespace.
+    #[default]
+    Retain,
+    /// They go.
+    Delete,
 }
 
 /// The topics. Each has a dead-letter topic beside it, `NAME.dlq`, with one partition.

@@ -77,6 +77,12 @@ pub struct FoodPlatformSpec {
     /// How new versions of the services take the place of old ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<RolloutSpec>,
+    /// How long the deletion of the platform may wait for its pods to end and for its topics to be deleted, with
+    /// `kafka.deletionPolicy: Delete`; after that they are left, which an event tells. Default: `5m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 16))]
+    #[x_kube(validation = rules::positive_duration("deletionTimeout"))]
+    pub deletion_timeout: Option<String>,
 }
 
 /// Where images come from.

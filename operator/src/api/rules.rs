@@ -187,6 +187,17 @@ pub(super) fn topic_prefix_is_immutable() -> Rule {
     )
 }
 
+pub(super) fn whose_topics_these_are() -> Rule {
+    Rule::new(
+        "!has(self.topicManagement) || self.topicManagement != 'External' || \
+         ((!has(self.deletionPolicy) || self.deletionPolicy != 'Delete') && !(has(self.adopt) && self.adopt))",
+    )
+    .message(
+        "topicManagement External leaves the topics to somebody else: remove deletionPolicy: Delete and adopt: true, or set \
+         topicManagement: Direct",
+    )
+}
+
 pub(super) fn retention() -> Rule {
     matches(
         "^([1-9][0-9]{0,5}(ms|s|m|h|d)|forever)$",

@@ -120,6 +120,10 @@ pub struct TopicStatus {
     /// The partitions that it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partitions: Option<i32>,
+    /// Kafka's id of it: another one under the same name is another topic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub topic_id: Option<String>,
     /// Whether it is as asked for.
     pub state: TopicState,
 }
@@ -133,6 +137,8 @@ pub enum TopicState {
     Differs,
     /// Not there yet.
     Missing,
+    /// There, but not made for this platform.
+    Foreign,
     /// Kafka could not be asked.
     Unknown,
 }

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use kube::core::cel::Validator;
 use serde_json::{Value, json};
 
-use super::{FoodPlatform, crd, crd_yaml};
+use super::{FoodPlatform, crd, crd_yaml, reference};
 use crate::build::Platform;
 
 /// The smallest platform.
@@ -320,11 +320,15 @@ fn every_string_list_and_map_has_a_bound_and_every_field_a_description() {
 
 #[test]
 fn the_committed_definition_is_that_of_the_code() {
-    let generated = crd_yaml().unwrap();
-    for path in ["crds/foodplatforms.yaml", "charts/foodplatform-operator/files/foodplatforms.yaml"] {
+    let (definition, page) = (crd_yaml().unwrap(), reference().unwrap());
+    for (path, generated) in [
+        ("crds/foodplatforms.yaml", &definition),
+        ("charts/foodplatform-operator/files/foodplatforms.yaml", &definition),
+        ("docs/reference.md", &page),
+    ] {
         let full = format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"));
         let committed = std::fs::read_to_string(full).unwrap_or_default();
-        assert!(committed == generated, "{path} differs from the code: run `cargo xtask crds`");
+        assert!(committed == *generated, "{path} differs from the code: run `cargo xtask crds`");
     }
 }
 
@@ -350,6 +354,21 @@ fn ways_to_the_gateway() {
         parent[field] = json!("a b");
         refuses(path, &[route(parent, "a")], &format!("{field}: "));
     }
+}
+
+#[test]
+fn whose_topics_these_are() {
+    let external = |field: &str, value: Value| {
+        let mut kafka = json!({ "bootstrapServers": "k:9092", "topicManagement": "External" });
+        kafka[field] = value;
+        kafka
+    };
+    let path = "spec.kafka";
+    accepts(path, &[external("deletionPolicy", json!("Retain")), external("adopt", json!(false))]);
+    let bad = [external("deletionPolicy", json!("Delete")), external("adopt", json!(true))];
+    refuses(path, &bad, "topicManagement External");
+    accepts("spec.deletionTimeout", &[json!("5m")]);
+    refuses("spec.deletionTimeout", &[json!("0s"), json!("5")], "deletionTimeout: ");
 }
 
 #[test]

@@ -71,6 +71,16 @@ pub(super) fn label_selector(platform: &Platform, service: FoodService) -> Label
     LabelSelector { match_labels: Some(selector(platform, service)), ..Default::default() }
 }
 
+/// The metadata of what belongs to no one service and outlives the platform.
+pub(super) fn metadata_of_platform(platform: &Platform, name: String) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name),
+        namespace: Some(platform.namespace.clone()),
+        labels: Some(owned([(INSTANCE, &platform.name), (PART_OF, &platform.name), (MANAGED_BY, MANAGER)])),
+        ..Default::default()
+    }
+}
+
 /// The metadata of a child that goes with the platform.
 pub(super) fn metadata(platform: &Platform, settings: &ServiceSettings, name: String) -> ObjectMeta {
     ObjectMeta {

@@ -31,6 +31,7 @@ pub mod quantity;
 mod resources;
 mod service;
 mod service_account;
+pub mod topic_records;
 pub mod topics;
 
 #[cfg(test)]
@@ -42,6 +43,7 @@ pub use child::{ApplyMode, Child};
 pub use invalid::InvalidPlatform;
 pub use network_policy::Traffic;
 pub use platform::{Autoscaling, DatabaseSecret, Gateway, LogVolume, Logs, Platform, Replicas, ServiceSettings};
+pub use topic_records::{Record, Records};
 pub use topics::WantedTopic;
 
 use crate::api::{FoodService, Mesh};

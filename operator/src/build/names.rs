@@ -22,6 +22,11 @@ pub fn network_policy(platform: &str, service: FoodService, role: &str, outside:
     format!("{platform}-{service}-{role}-{}", checksum::short(&[outside]))
 }
 
+/// `NAME-topics`: the ConfigMap that records which topics are the platform's own.
+pub fn topic_records(platform: &str) -> String {
+    format!("{platform}-topics")
+}
+
 /// `NAME-SERVICE-migrate-HASH`, where `inputs` is everything that the Job is made of. A long platform's name is cut.
 pub fn migration_job(platform: &str, service: FoodService, inputs: &[&str]) -> String {
     let hash = checksum::short(&[&[platform], inputs].concat());

@@ -17,9 +17,9 @@ use super::{
     topics::{self, WantedTopic},
 };
 use crate::api::{
-    AccessMode, AutoscalingSpec, CircuitBreakerSpec, FailedRollout, FoodPlatform, FoodPlatformSpec, FoodService,
-    GatewaySpec, GatewayType, HpaBehavior, HttpRouteSpec, IngressSpec, LogsSpec, Mesh, OnFailure, PodsSpec, ProbesSpec,
-    PullPolicy, Retention, ServiceSpec, defaults,
+    AccessMode, AutoscalingSpec, CircuitBreakerSpec, DeletionPolicy, FailedRollout, FoodPlatform, FoodPlatformSpec,
+    FoodService, GatewaySpec, GatewayType, HpaBehavior, HttpRouteSpec, IngressSpec, LogsSpec, Mesh, OnFailure,
+    PodsSpec, ProbesSpec, PullPolicy, Retention, ServiceSpec, TopicManagement, defaults,
 };
 
 /// A `FoodPlatform` that has been checked, with every default filled in.
@@ -39,6 +39,12 @@ pub struct Platform {
     pub topic_prefix: String,
     /// The topics that it wants, dead-letter topics included, by name.
     pub topics: Vec<WantedTopic>,
+    /// Who makes the topics and changes them.
+    pub topic_management: TopicManagement,
+    /// What becomes of them when the platform is deleted.
+    pub topic_deletion: DeletionPolicy,
+    /// Whether topics that somebody else made are taken.
+    pub adopts_topics: bool,
     /// Where the database's URL is.
     pub database: DatabaseSecret,
     /// What is logged and where it is kept.
@@ -53,6 +59,8 @@ pub struct Platform {
     pub progress_deadline: Duration,
     /// What becomes of a service whose rollout has failed.
     pub on_failure: OnFailure,
+    /// How long its deletion may wait.
+    pub deletion_timeout: Duration,
     /// When the images are pulled; none leaves it to Kubernetes.
     pub pull_policy: Option<PullPolicy>,
     /// The names of the Secrets to pull the images with.
@@ -187,6 +195,9 @@ impl Platform {
             services,
             bootstrap_servers: spec.kafka.bootstrap_servers.clone(),
             topic_prefix,
+            topic_management: spec.kafka.topic_management.unwrap_or_default(),
+            topic_deletion: spec.kafka.deletion_policy.unwrap_or_default(),
+            adopts_topics: spec.kafka.adopt.unwrap_or_default(),
             database: DatabaseSecret {
                 name: secret.name.clone(),
                 key: secret.key.clone().unwrap_or_else(|| defaults::DATABASE_KEY.to_owned()),
@@ -197,6 +208,8 @@ impl Platform {
             traffic: Traffic::new(spec.network_policy.as_ref(), &spec.kafka.bootstrap_servers)?,
             progress_deadline: duration(&rollout.progress_deadline, defaults::PROGRESS_DEADLINE)
                 .map_err(|source| InvalidPlatform::Duration { field: "rollout.progressDeadline", source })?,
+            deletion_timeout: duration(&spec.deletion_timeout, defaults::DELETION_TIMEOUT)
+                .map_err(|source| InvalidPlatform::Duration { field: "deletionTimeout", source })?,
             on_failure: rollout.on_failure.unwrap_or_default(),
             pull_policy: spec.image.pull_policy,
             pull_secrets: spec.image.pull_secrets.clone().unwrap_or_default(),

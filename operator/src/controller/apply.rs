@@ -142,7 +142,10 @@ async fn update(context: &Context, platform: &Platform, child: &Child, live: &Dy
 }
 
 /// Whether we may write over a live object.
-fn admit(platform: &Platform, kind: &str, live: &DynamicObject) -> Result<(), Failure> {
+///
+/// # Errors
+/// When it is on its way out, or somebody else's.
+pub(super) fn admit(platform: &Platform, kind: &str, live: &DynamicObject) -> Result<(), Failure> {
     let (namespace, name) = (&platform.namespace, live.name_any());
     if live.metadata.deletion_timestamp.is_some() {
         return Err(Failure::Leaving(format!("{kind} {namespace}/{name} is being deleted")));

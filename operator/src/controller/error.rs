@@ -15,6 +15,8 @@ pub enum Step {
     Prune,
     /// Writing the status.
     Status,
+    /// Holding a platform that is deleted, and letting it go.
+    Finalize,
 }
 
 impl Step {
@@ -26,6 +28,7 @@ impl Step {
             Self::Apply => "apply",
             Self::Prune => "prune",
             Self::Status => "status",
+            Self::Finalize => "finalize",
         }
     }
 }

@@ -66,8 +66,8 @@ fn list(children: &[String]) -> String {
     kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect::<Vec<_>>().join(", ")
 }
 
-/// An event that can't be written is no reason to stop.
-async fn publish(
+/// Writes an event. One that can't be written is no reason to stop.
+pub(super) async fn publish(
     recorder: &Recorder,
     platform: &ObjectReference,
     type_: EventType,

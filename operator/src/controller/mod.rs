@@ -4,7 +4,7 @@
 //!
 //! | group | resources | verbs |
 //! |---|---|---|
-//! | `foodplatform.dev` | `foodplatforms` | get, list, watch |
+//! | `foodplatform.dev` | `foodplatforms` | get, list, watch, patch (finalizers only) |
 //! | `foodplatform.dev` | `foodplatforms/status` | patch |
 //! | `foodplatform.dev` | `foodplatforms/finalizers` | update (owner references that block deletion) |
 //! | core | `serviceaccounts`, `configmaps`, `services`, `persistentvolumeclaims` | get, list, watch, create, patch, delete |
@@ -25,6 +25,7 @@
 mod apply;
 pub mod backoff;
 mod context;
+mod deletion;
 mod dereference;
 mod diff;
 mod error;
@@ -38,6 +39,7 @@ mod reconcile;
 mod rollout;
 mod served;
 mod status;
+mod topics;
 mod trim;
 mod validate;
 

@@ -11,6 +11,8 @@ pub enum Reason {
     Progressing,
     /// Everything is left as it is, since the spec says so.
     Paused,
+    /// The platform is being deleted.
+    Deleting,
     /// Nothing is left undone by the spec's wish.
     NotPaused,
     /// The spec can't be built.
@@ -25,6 +27,8 @@ pub enum Reason {
     ApplyFailed,
     /// Kafka gives no answer.
     KafkaUnreachable,
+    /// A topic is there that was not made for this platform.
+    TopicConflict,
     /// Kafka refuses to make or change a topic.
     TopicRefused,
     /// Topics are there, but some can't be brought to what the spec asks for.
@@ -59,6 +63,7 @@ impl Reason {
             Self::Ready => "Ready",
             Self::Progressing => "Progressing",
             Self::Paused => "Paused",
+            Self::Deleting => "Deleting",
             Self::NotPaused => "NotPaused",
             Self::InvalidSpec => "InvalidSpec",
             Self::SecretNotFound => "SecretNotFound",
@@ -66,6 +71,7 @@ impl Reason {
             Self::KindMissing => "KindMissing",
             Self::ApplyFailed => "ApplyFailed",
             Self::KafkaUnreachable => "KafkaUnreachable",
+            Self::TopicConflict => "TopicConflict",
             Self::TopicRefused => "TopicRefused",
             Self::TopicsDiffer => "TopicsDiffer",
             Self::TopicsReady => "TopicsReady",
@@ -89,6 +95,7 @@ impl Reason {
             | Self::SecretNotFound
             | Self::NameConflict
             | Self::KindMissing
+            | Self::TopicConflict
             | Self::TopicRefused
             | Self::MigrationFailed
             | Self::ImagePullBackOff
@@ -99,6 +106,7 @@ impl Reason {
             Self::Ready
             | Self::Progressing
             | Self::Paused
+            | Self::Deleting
             | Self::NotPaused
             | Self::ApplyFailed
             | Self::KafkaUnreachable

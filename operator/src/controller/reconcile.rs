@@ -12,6 +12,7 @@ use super::{
     apply::{self, Change, Failure},
     backoff,
     context::{Context, request},
+    deletion,
     dereference::{self, Database},
     error::{Error, Step},
     events::{self, Changes},
@@ -20,13 +21,14 @@ use super::{
     obstacle::{Obstacle, Reason},
     prune, rollout,
     status::{self, Observation},
+    topics,
     validate::validate,
 };
 use crate::{
     api::{FoodPlatform, FoodPlatformStatus, FoodService},
     build::{self, Child, Children, Dereferenced, Platform},
     database::{Address, Answer},
-    kafka::keeper::{Known, Request},
+    kafka::{Fate, keeper::Known},
 };
 
 /// Between two looks at a platform of which no watch tells anything.
@@ -79,8 +81,7 @@ impl Report {
 pub(super) async fn reconcile(resource: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
     match &resource.0 {
         Err(invalid) => undecodable(&context, invalid).await,
-        // Children go by their owner references; whatever is applied now would be in their way.
-        Ok(platform) if platform.metadata.deletion_timestamp.is_some() => Ok(Action::await_change()),
+        Ok(platform) if platform.metadata.deletion_timestamp.is_some() => deletion::go_on(&context, platform).await,
         Ok(platform) => reconcile_platform(&context, platform).await,
     }
 }
@@ -111,8 +112,8 @@ async fn reconcile_platform(context: &Context, resource: &FoodPlatform) -> Resul
         Ok(_) if paused => {}
         Ok(platform) => {
             report.notes = platform.breaker_warnings();
-            known = observe_topics(context, platform);
-            failure = bring_about(context, platform, &known, &mut report).await.err();
+            known = topics::observe(context, platform, &before, wake(context, platform));
+            failure = bring_about(context, resource, platform, &known, &mut report).await.err();
         }
     }
     if let Some(error) = failure.take_if(|error| error.is_stale()) {
@@ -158,12 +159,6 @@ async fn reconcile_platform(context: &Context, resource: &FoodPlatform) -> Resul
     Ok(Action::requeue(wait.max(AGAIN)))
 }
 
-/// What is known of the topics; starts a check when one is due.
-fn observe_topics(context: &Context, platform: &Platform) -> Known {
-    let wanted = Request { bootstrap_servers: platform.bootstrap_servers.clone(), topics: platform.topics.clone() };
-    context.topics.observe(&platform.uid, &wanted, wake(context, platform))
-}
-
 /// What is known of the database; begins to ask it when it is new.
 fn observe_database(context: &Context, platform: &Platform, address: &Address) -> Answer {
     context.databases.observe(&platform.uid, address, wake(context, platform))
@@ -181,7 +176,29 @@ fn wake(context: &Context, platform: &Platform) -> impl Fn() + Send + 'static {
 
 /// Dereference, build, apply, prune. What pods need comes first, what they no longer need goes last. A service that
 /// lacks some of what it needs waits for it alone; the others go on.
-async fn bring_about(context: &Context, platform: &Platform, known: &Known, report: &mut Report) -> Result<(), Error> {
+async fn bring_about(
+    context: &Context,
+    resource: &FoodPlatform,
+    platform: &Platform,
+    known: &Known,
+    report: &mut Report,
+) -> Result<(), Error> {
+    // Before there is anything that has to go first.
+    deletion::hold(context, resource, platform).await?;
+    let status = resource.status.clone().unwrap_or_default();
+    match topics::record(context, platform, &status, known).await {
+        Ok(()) => {}
+        Err(Failure::Leaving(sentence)) => report.progress.push(sentence),
+        Err(Failure::Obstacle(obstacle)) => report.obstacles.push(obstacle),
+        Err(Failure::Error(error)) if error.is_namespace_leaving() => {
+            report.progress.push(format!("namespace {} is being deleted", platform.namespace));
+            return Ok(());
+        }
+        Err(Failure::Error(error)) if error.is_refusal() => {
+            report.obstacles.push(Obstacle::new(Reason::ApplyFailed, error.to_string()));
+        }
+        Err(Failure::Error(error)) => return Err(error),
+    }
     let database = dereference::database(context, platform).await?;
     let (children, complete) = match database {
         Ok(Database { address, dereferenced }) => {
@@ -280,8 +297,10 @@ async fn hold(
     report: &mut Report,
 ) -> Result<Vec<(FoodService, String)>, Error> {
     let pods = context.live.pods_of(&platform.namespace, &platform.name);
-    let topics_there =
-        matches!(known.outcome.as_deref(), Some(Ok(reports)) if reports.iter().all(|r| r.partitions.is_some()));
+    let topics_there = matches!(
+        known.outcome.as_deref(),
+        Some(Ok(reports)) if reports.iter().all(|r| r.partitions.is_some() && !matches!(r.fate, Fate::Foreign(_)))
+    );
     let mut held = Vec::new();
     for child in children.workloads.iter().filter(|child| child.kind() == "Deployment") {
         let service = child.service;

@@ -1,24 +1,30 @@
 //! Topics by Kafka's own admin protocol.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use rdkafka::{
     ClientConfig,
     admin::{
-        AdminClient, AdminOptions, AlterConfig, ConfigSource, NewPartitions, NewTopic, ResourceSpecifier,
-        TopicReplication,
+        AdminClient, AdminOptions, NewPartitions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication,
     },
     client::DefaultClientContext,
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
-    types::RDKafkaRespErr,
 };
 use tokio::{net::TcpStream, runtime::Handle, time::timeout};
 
 use super::{
     Fate, TopicReport, Unreachable,
-    plan::{Difference, LiveTopic, Step, plan},
+    keeper::Request,
+    native::{self, Described},
+    plan::{Difference, LiveTopic, Plan, Step, differences, other_settings, plan},
 };
-use crate::build::WantedTopic;
+use crate::{
+    api::TopicManagement,
+    build::{Record, Records, WantedTopic},
+};
 
 /// For opening a connection to one bootstrap server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -38,22 +44,34 @@ enum Problem {
     Refused(String),
 }
 
-/// Brings the topics to what is wanted, each by itself, and reports each of them.
+/// Brings the topics to what is wanted, or looks at them only, each by itself, and reports each of them.
 ///
 /// # Errors
 /// When no bootstrap server can be reached or Kafka gives no answer. Topics before the one in question have been
 /// changed; calling again goes on from there.
-pub(crate) async fn ensure(bootstrap_servers: &str, wanted: Vec<WantedTopic>) -> Result<Vec<TopicReport>, Unreachable> {
+pub(crate) async fn ensure(request: Request) -> Result<Vec<TopicReport>, Unreachable> {
+    on_session(&request.bootstrap_servers.clone(), move |session| session.ensure(&request)).await
+}
+
+/// Deletes those topics that are still the ones of `records`. Gives how many that were.
+///
+/// # Errors
+/// When Kafka gives no answer, or says no. Calling again goes on from there.
+pub(crate) async fn delete(bootstrap_servers: &str, records: Records) -> Result<usize, Unreachable> {
+    on_session(bootstrap_servers, move |session| session.delete(&records)).await
+}
+
+async fn on_session<T: Send + 'static>(
+    bootstrap_servers: &str,
+    work: impl FnOnce(&Session) -> Result<T, Unreachable> + Send + 'static,
+) -> Result<T, Unreachable> {
     probe(bootstrap_servers).await?;
     let servers = bootstrap_servers.to_owned();
     let runtime = Handle::current();
     // Describing blocks its thread, and so does dropping the client.
-    tokio::task::spawn_blocking(move || {
-        let session = Session { admin: connect(&servers)?, runtime, servers };
-        wanted.iter().map(|topic| session.ensure(topic)).collect()
-    })
-    .await
-    .map_err(|error| Unreachable(format!("the check of the topics was broken off: {error}")))?
+    tokio::task::spawn_blocking(move || work(&Session { admin: connect(&servers)?, runtime, servers }))
+        .await
+        .map_err(|error| Unreachable(format!("the work on the topics was broken off: {error}")))?
 }
 
 /// Opens and closes a connection to one of the servers: librdkafka itself never says why it can't.
@@ -98,7 +116,16 @@ fn sentence(difference: &Difference) -> String {
         Difference::ReplicationFactor { wanted, live } => format!(
             "keeps its replication factor {live}, though {wanted} is asked for: move the replicas with Kafka's own tools"
         ),
+        Difference::UnderReplicated { partitions } => {
+            format!("has {partitions} partitions with replicas that are not in sync: look at Kafka's brokers")
+        }
+        Difference::Lost => "was deleted by somebody and is made anew: the events that it held are gone".to_owned(),
     }
+}
+
+/// The differences of one topic in a sentence.
+fn fate(name: &str, differences: &[String]) -> Fate {
+    if differences.is_empty() { Fate::AsWanted } else { Fate::Differs(format!("{name} {}", differences.join(" and "))) }
 }
 
 /// A connection to one cluster. Its methods block.
@@ -109,73 +136,147 @@ struct Session {
 }
 
 impl Session {
-    fn ensure(&self, wanted: &WantedTopic) -> Result<TopicReport, Unreachable> {
-        let mut partitions = None;
-        let fate = match self.try_ensure(wanted, &mut partitions) {
+    /// Brings all topics to what is wanted, or looks at them only.
+    fn ensure(&self, request: &Request) -> Result<Vec<TopicReport>, Unreachable> {
+        let names: Vec<&str> = request.topics.iter().map(|topic| topic.name.as_str()).collect();
+        let live = self.describe(&names)?;
+        request.topics.iter().zip(live).map(|(wanted, live)| self.bring(request, wanted, live)).collect()
+    }
+
+    /// Brings one topic to what is wanted.
+    fn bring(
+        &self,
+        request: &Request,
+        wanted: &WantedTopic,
+        live: Result<Option<LiveTopic>, String>,
+    ) -> Result<TopicReport, Unreachable> {
+        let mut report = TopicReport { name: wanted.name.clone(), partitions: None, id: None, fate: Fate::AsWanted };
+        let live = match live {
+            Ok(live) => live,
+            Err(sentence) => return Ok(TopicReport { fate: Fate::Refused(sentence), ..report }),
+        };
+        report.show(live.as_ref());
+        report.fate = match self.try_to_bring(request, wanted, live.as_ref(), &mut report) {
             Ok(fate) => fate,
             Err(Problem::Refused(sentence)) => Fate::Refused(sentence),
             Err(Problem::Unreachable(unreachable)) => return Err(unreachable),
         };
-        Ok(TopicReport { name: wanted.name.clone(), partitions, fate })
+        Ok(report)
     }
 
-    fn try_ensure(&self, wanted: &WantedTopic, partitions: &mut Option<i32>) -> Result<Fate, Problem> {
-        let live = self.describe(&wanted.name)?;
-        *partitions = live.as_ref().map(|live| live.partitions);
-        let plan = plan(wanted, live.as_ref());
-        for step in &plan.steps {
+    fn try_to_bring(
+        &self,
+        request: &Request,
+        wanted: &WantedTopic,
+        live: Option<&LiveTopic>,
+        report: &mut TopicReport,
+    ) -> Result<Fate, Problem> {
+        let name = &wanted.name;
+        if request.management == TopicManagement::External {
+            return Ok(look(wanted, live));
+        }
+        let (steps, differences) = match plan(wanted, request.records.get(name), live, request.adopt) {
+            Plan::Announce => return Ok(Fate::Announced),
+            Plan::Foreign { replaces_ours } => return Ok(foreign(name, replaces_ours)),
+            Plan::Bring { steps, differences } => (steps, differences),
+        };
+        for step in &steps {
             self.carry_out(wanted, step)?;
-            match step {
-                Step::Create => *partitions = Some(wanted.partitions),
-                Step::Grow { partitions: grown } => *partitions = Some(*grown),
-                Step::Configure { .. } => {}
-            }
         }
-        if plan.differences.is_empty() {
-            return Ok(Fate::AsWanted);
+        if !steps.is_empty() {
+            let live = self.describe(&[name]).map_err(Problem::Unreachable)?.pop();
+            report.show(live.transpose().map_err(Problem::Refused)?.flatten().as_ref());
         }
-        let sentences: Vec<_> = plan.differences.iter().map(sentence).collect();
-        Ok(Fate::Differs(format!("{} {}", wanted.name, sentences.join(" and "))))
+        Ok(fate(name, &differences.iter().map(sentence).collect::<Vec<_>>()))
     }
 
-    /// The topic as it is; `None` when Kafka has none of that name.
-    fn describe(&self, name: &str) -> Result<Option<LiveTopic>, Problem> {
-        let metadata = self
-            .admin
-            .inner()
-            .fetch_metadata(Some(name), REQUEST_TIMEOUT)
-            .map_err(|error| self.failed(&format!("describing topic {name}"), &error))?;
-        let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else { return Ok(None) };
-        match topic.error() {
-            None => {}
-            Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => return Ok(None),
-            Some(error) => return Err(self.refused(&format!("describing topic {name}"), error.into())),
+    /// The topics as they are, in the sequence of their names; `None` for one that isn't there, a sentence for one that
+    /// Kafka doesn't show.
+    fn describe(&self, names: &[&str]) -> Result<Vec<Result<Option<LiveTopic>, String>>, Unreachable> {
+        let told = |problem: Problem| match problem {
+            Problem::Unreachable(unreachable) => Err(unreachable),
+            Problem::Refused(sentence) => Ok(sentence),
+        };
+        let described = match native::describe(self.admin.inner(), names, REQUEST_TIMEOUT) {
+            Ok(described) => described,
+            Err(code) => {
+                let sentence = told(self.failed("describing topics", code))?;
+                return Ok(names.iter().map(|_| Err(sentence.clone())).collect());
+            }
+        };
+        let there: Vec<_> =
+            names.iter().zip(&described).filter(|(_, topic)| topic.is_some()).map(|(name, _)| *name).collect();
+        let settings = match self.settings(&there) {
+            Ok(settings) => settings,
+            Err(problem) => {
+                let sentence = told(problem)?;
+                return Ok(names.iter().map(|_| Err(sentence.clone())).collect());
+            }
+        };
+        Ok(names.iter().zip(described).map(|(name, topic)| self.live(name, topic, &settings)).collect())
+    }
+
+    fn live(
+        &self,
+        name: &str,
+        topic: Option<Described>,
+        settings: &HashMap<String, BTreeMap<String, String>>,
+    ) -> Result<Option<LiveTopic>, String> {
+        let Some(topic) = topic else { return Ok(None) };
+        // The client library drops Kafka's own error here.
+        let settings = settings.get(name).filter(|settings| !settings.is_empty()).ok_or_else(|| {
+            format!("Kafka at {} doesn't show the settings of topic {name}: allow DescribeConfigs on it", self.servers)
+        })?;
+        Ok(Some(LiveTopic {
+            id: topic.id,
+            partitions: count(topic.partitions),
+            replication_factor: count(topic.replication_factor),
+            under_replicated: count(topic.under_replicated),
+            settings: settings.clone(),
+        }))
+    }
+
+    /// Every setting in effect, by topic.
+    fn settings(&self, topics: &[&str]) -> Result<HashMap<String, BTreeMap<String, String>>, Problem> {
+        if topics.is_empty() {
+            return Ok(HashMap::new());
         }
-        let specifier = [ResourceSpecifier::Topic(name)];
+        let resources: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
         let described = self
             .runtime
-            .block_on(self.admin.describe_configs(&specifier, &options()))
-            .map_err(|error| self.failed(&format!("reading the settings of topic {name}"), &error))?;
-        let mut live = LiveTopic {
-            partitions: count(topic.partitions().len()),
-            replication_factor: topic.partitions().first().map_or(0, |partition| count(partition.replicas().len())),
-            ..LiveTopic::default()
+            .block_on(self.admin.describe_configs(&resources, &options()))
+            .map_err(|error| self.no_answer("reading the settings of topics", &error))?;
+        let settings = described.into_iter().flatten().filter_map(|resource| {
+            let OwnedResourceSpecifier::Topic(name) = resource.specifier else { return None };
+            Some((name, resource.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect()))
+        });
+        Ok(settings.collect())
+    }
+
+    /// Deletes those topics that are still the ones of `records`.
+    fn delete(&self, records: &Records) -> Result<usize, Unreachable> {
+        let own: Vec<(&str, &str)> = records
+            .iter()
+            .filter_map(|(name, record)| match record {
+                Record::Own(id) => Some((name.as_str(), id.as_str())),
+                Record::Announced => None,
+            })
+            .collect();
+        let unreachable = |problem| match problem {
+            Problem::Unreachable(unreachable) => unreachable,
+            Problem::Refused(sentence) => Unreachable(sentence),
         };
-        for entry in described.into_iter().flatten().flat_map(|resource| resource.entries) {
-            let Some(value) = entry.value else { continue };
-            if entry.source == ConfigSource::DynamicTopic {
-                live.overrides.insert(entry.name.clone(), value.clone());
-            }
-            live.effective.insert(entry.name, value);
+        let names: Vec<&str> = own.iter().map(|(name, _)| *name).collect();
+        let described = native::describe(self.admin.inner(), &names, REQUEST_TIMEOUT)
+            .map_err(|code| unreachable(self.failed("describing topics", code)))?;
+        let still =
+            own.iter().zip(described).filter(|((_, id), live)| live.as_ref().is_some_and(|live| live.id == *id));
+        let still: Vec<&str> = still.map(|((name, _), _)| *name).collect();
+        if !still.is_empty() {
+            let results = self.runtime.block_on(self.admin.delete_topics(&still, &options()));
+            self.settle(&format!("deleting topics {}", still.join(", ")), results).map_err(unreachable)?;
         }
-        if live.effective.is_empty() {
-            // The client library drops Kafka's own error here. Going on would reset everybody's settings.
-            return Err(Problem::Refused(format!(
-                "Kafka at {} doesn't show the settings of topic {name}: allow DescribeConfigs on it",
-                self.servers
-            )));
-        }
-        Ok(Some(live))
+        Ok(still.len())
     }
 
     fn carry_out(&self, wanted: &WantedTopic, step: &Step) -> Result<(), Problem> {
@@ -202,47 +303,93 @@ impl Session {
                 let result = self.runtime.block_on(self.admin.create_partitions([&growth], &options()));
                 self.settle(&format!("growing topic {name} to {partitions} partitions"), result)
             }
-            Step::Configure { config } => {
-                let entries: HashMap<&str, &str> = config.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-                let change = AlterConfig { specifier: ResourceSpecifier::Topic(name), entries };
-                let result = self.runtime.block_on(self.admin.alter_configs([&change], &options()));
-                self.settle(&format!("changing the settings of topic {name}"), result)
+            Step::Configure { settings } => {
+                let pairs = settings.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+                native::configure(self.admin.inner(), name, pairs, REQUEST_TIMEOUT).map_err(|(code, words)| {
+                    let doing = format!("changing the settings of topic {name}");
+                    match (self.failed(&doing, code), words) {
+                        (Problem::Refused(sentence), Some(words)) => Problem::Refused(format!("{sentence}: {words}")),
+                        (problem, _) => problem,
+                    }
+                })
             }
         }
     }
 
     /// The one result of a request about one topic.
     fn settle<T, N>(&self, doing: &str, result: KafkaResult<Answers<T, N>>) -> Result<(), Problem> {
-        let results = result.map_err(|error| self.failed(doing, &error))?;
+        let results = result.map_err(|error| self.no_answer(doing, &error))?;
         results.into_iter().try_for_each(|result| match result {
             // Somebody else was faster; the next check describes what they made.
-            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => Ok(()),
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists | RDKafkaErrorCode::UnknownTopicOrPartition)) => {
+                Ok(())
+            }
             Err((_, code)) => Err(self.refused(doing, code)),
         })
     }
 
-    /// Tells "no answer" from "no".
-    fn failed(&self, doing: &str, error: &KafkaError) -> Problem {
-        let servers = &self.servers;
+    fn no_answer(&self, doing: &str, error: &KafkaError) -> Problem {
         match error.rdkafka_error_code() {
-            Some(
-                RDKafkaErrorCode::BrokerTransportFailure
-                | RDKafkaErrorCode::AllBrokersDown
-                | RDKafkaErrorCode::OperationTimedOut
-                | RDKafkaErrorCode::RequestTimedOut
-                | RDKafkaErrorCode::Resolve,
-            ) => Problem::Unreachable(Unreachable(format!(
+            Some(code) => self.failed(doing, code),
+            None => {
+                Problem::Unreachable(Unreachable(format!("Kafka at {} can't be used, {doing}: {error}", self.servers)))
+            }
+        }
+    }
+
+    /// Tells "no answer" from "no".
+    fn failed(&self, doing: &str, code: RDKafkaErrorCode) -> Problem {
+        let servers = &self.servers;
+        match code {
+            RDKafkaErrorCode::BrokerTransportFailure
+            | RDKafkaErrorCode::AllBrokersDown
+            | RDKafkaErrorCode::OperationTimedOut
+            | RDKafkaErrorCode::RequestTimedOut
+            | RDKafkaErrorCode::Resolve => Problem::Unreachable(Unreachable(format!(
                 "Kafka at {servers} accepts connections but doesn't answer: check that its advertised listeners can be \
                  reached from here, and that this listener is a plaintext one; retrying"
             ))),
-            Some(code) => self.refused(doing, code),
-            None => Problem::Unreachable(Unreachable(format!("Kafka at {servers} can't be used, {doing}: {error}"))),
+            code => self.refused(doing, code),
         }
     }
 
     fn refused(&self, doing: &str, code: RDKafkaErrorCode) -> Problem {
         Problem::Refused(format!("Kafka at {} refuses {doing}: {code}", self.servers))
     }
+}
+
+/// How a topic stands that somebody else looks after.
+fn look(wanted: &WantedTopic, live: Option<&LiveTopic>) -> Fate {
+    let name = &wanted.name;
+    let Some(live) = live else {
+        return Fate::Refused(format!(
+            "topic {name} is not there: create it with {} partitions at least, or let the operator do so with \
+             kafka.topicManagement: Direct",
+            wanted.partitions
+        ));
+    };
+    let mut told: Vec<_> = differences(wanted, live).iter().map(sentence).collect();
+    if live.partitions < wanted.partitions {
+        told.push(format!("has {} partitions, though {} are asked for", live.partitions, wanted.partitions));
+    }
+    let other = |(name, value): (&String, &String)| {
+        let live = live.settings.get(name).map_or("none", String::as_str);
+        format!("has {name}={live}, though {value} is asked for")
+    };
+    told.extend(other_settings(wanted, live).iter().map(other));
+    fate(name, &told)
+}
+
+fn foreign(name: &str, replaces_ours: bool) -> Fate {
+    let what = if replaces_ours {
+        format!("topic {name} was deleted and made anew by somebody else")
+    } else {
+        format!("topic {name} is there already and was not made for this platform")
+    };
+    Fate::Foreign(format!(
+        "{what}: set kafka.adopt: true to take it, if no other platform uses it, or another kafka.topicPrefix on a new \
+         platform"
+    ))
 }
 
 fn count(number: usize) -> i32 {

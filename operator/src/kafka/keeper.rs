@@ -12,7 +12,11 @@ use std::{
 use tokio::{sync::Semaphore, time::Instant};
 
 use super::{Fate, TopicReport, Unreachable, direct};
-use crate::{build::WantedTopic, controller::backoff};
+use crate::{
+    api::TopicManagement,
+    build::{Records, WantedTopic},
+    controller::backoff,
+};
 
 /// Between two checks of topics that are as wanted.
 const INTERVAL: Duration = Duration::from_secs(5 * 60);
@@ -30,6 +34,19 @@ pub(crate) struct Request {
     pub bootstrap_servers: String,
     /// The topics.
     pub topics: Vec<WantedTopic>,
+    /// Who makes them and changes them.
+    pub management: TopicManagement,
+    /// Whether topics that somebody else made are taken.
+    pub adopt: bool,
+    /// What is recorded of them.
+    pub records: Records,
+}
+
+impl Request {
+    /// Whether `other` asks for the same, whatever is recorded.
+    fn asks_for_the_same_as(&self, other: &Self) -> bool {
+        *self == Self { records: self.records.clone(), ..other.clone() }
+    }
 }
 
 /// How a check ended.
@@ -78,7 +95,10 @@ impl TopicKeeper {
         let now = Instant::now();
         let mut entries = self.lock();
         let entry = entries.entry(key.to_owned()).or_insert_with(|| Entry::new(request.clone(), now));
-        if entry.request != *request {
+        if entry.request.asks_for_the_same_as(request) && !entry.waits_for_records() {
+            // What was found is recorded by now.
+            entry.request.records.clone_from(&request.records);
+        } else if entry.request != *request {
             let running = entry.running;
             *entry = Entry { running, ..Entry::new(request.clone(), now) };
         }
@@ -98,7 +118,7 @@ impl TopicKeeper {
     async fn check(self: Arc<Self>, key: String, request: Request, wake: impl FnOnce() + Send + 'static) {
         // The semaphore is never closed; without a permit the check would merely run as one more.
         let _permit = self.slots.acquire().await.ok();
-        let check = direct::ensure(&request.bootstrap_servers, request.topics.clone());
+        let check = direct::ensure(request.clone());
         let outcome = tokio::time::timeout(CHECK_TIMEOUT, check).await.unwrap_or_else(|_| {
             let servers = &request.bootstrap_servers;
             Err(Unreachable(format!("Kafka at {servers} answers too slowly to check the topics; retrying")))
@@ -121,10 +141,15 @@ impl Entry {
         Self { request, outcome: None, due: now, running: false, failures: 0 }
     }
 
+    /// Whether the last check found topics that can be made only when that is recorded.
+    fn waits_for_records(&self) -> bool {
+        matches!(self.outcome.as_deref(), Some(Ok(reports)) if reports.iter().any(|r| r.fate == Fate::Announced))
+    }
+
     /// Takes in how a check ended, unless the wish has changed meanwhile: then the next one is due at once.
     fn finish(&mut self, request: &Request, outcome: Outcome, now: Instant) {
         self.running = false;
-        if self.request != *request {
+        if !self.request.asks_for_the_same_as(request) {
             return;
         }
         self.failures = if is_settled(&outcome) { 0 } else { self.failures.saturating_add(1) };
@@ -147,7 +172,13 @@ mod tests {
     use super::*;
 
     fn request(servers: &str) -> Request {
-        Request { bootstrap_servers: servers.into(), topics: Vec::new() }
+        Request {
+            bootstrap_servers: servers.into(),
+            topics: Vec::new(),
+            management: TopicManagement::Direct,
+            adopt: false,
+            records: Records::new(),
+        }
     }
 
     fn entry(now: Instant) -> Entry {

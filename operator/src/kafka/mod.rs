@@ -5,6 +5,7 @@
 
 pub(crate) mod direct;
 pub(crate) mod keeper;
+mod native;
 pub(crate) mod plan;
 
 /// A topic after it has been brought to what is wanted, as far as Kafka can and may.
@@ -14,8 +15,18 @@ pub(crate) struct TopicReport {
     pub name: String,
     /// Number of partitions that it has now; `None` when it isn't there.
     pub partitions: Option<i32>,
+    /// Kafka's id of it; `None` when it isn't there.
+    pub id: Option<String>,
     /// How it stands.
     pub fate: Fate,
+}
+
+impl TopicReport {
+    /// Takes in what the topic is.
+    fn show(&mut self, live: Option<&plan::LiveTopic>) {
+        self.partitions = live.map(|live| live.partitions);
+        self.id = live.map(|live| live.id.clone());
+    }
 }
 
 /// How a topic stands after a check.
@@ -25,6 +36,10 @@ pub(crate) enum Fate {
     AsWanted,
     /// Some of what is wanted can't be had on a live topic, in a sentence. The rest is as wanted.
     Differs(String),
+    /// It isn't there, and is made once that is recorded.
+    Announced,
+    /// A topic of that name is there that isn't this platform's, in a sentence.
+    Foreign(String),
     /// Kafka says no, in a sentence. It is tried again.
     Refused(String),
 }

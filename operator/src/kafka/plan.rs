@@ -2,19 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use crate::build::WantedTopic;
+use crate::build::{Record, WantedTopic};
 
 /// A topic as Kafka describes it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct LiveTopic {
+    /// Kafka's id of it.
+    pub id: String,
     /// Number of partitions.
     pub partitions: i32,
     /// Replicas of the first partition.
     pub replication_factor: i32,
+    /// Partitions with replicas that are not in sync.
+    pub under_replicated: i32,
     /// Every setting in effect, by name.
-    pub effective: BTreeMap<String, String>,
-    /// The settings made on the topic itself: a subset of `effective`.
-    pub overrides: BTreeMap<String, String>,
+    pub settings: BTreeMap<String, String>,
 }
 
 /// One change to a topic.
@@ -27,14 +29,14 @@ pub(crate) enum Step {
         /// The wanted total.
         partitions: i32,
     },
-    /// Settings differ. Kafka's AlterConfigs replaces all of a topic's own settings, so this is the merged whole.
+    /// Settings differ: those that have to change.
     Configure {
-        /// What the topic's own settings have to be afterwards.
-        config: BTreeMap<String, String>,
+        /// What they have to be.
+        settings: BTreeMap<String, String>,
     },
 }
 
-/// A wish that Kafka can't fulfil on a live topic; the live value stays and everything else goes on.
+/// What stays other than wanted on a live topic; everything else goes on.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Difference {
     /// Fewer partitions are wanted than there are.
@@ -51,40 +53,97 @@ pub(crate) enum Difference {
         /// Live number.
         live: i32,
     },
+    /// Some partitions have replicas that are not in sync.
+    UnderReplicated {
+        /// So many of them.
+        partitions: i32,
+    },
+    /// It was deleted by somebody, and is made anew.
+    Lost,
 }
 
-/// The steps that bring one topic to what is wanted, and what will stay different.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Plan {
-    /// Changes, in the order in which they are to be made.
-    pub steps: Vec<Step>,
-    /// Wishes that stay open.
-    pub differences: Vec<Difference>,
+/// What is to be done about one topic.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Plan {
+    /// The topic isn't there: first that it is about to be made has to be recorded.
+    Announce,
+    /// A topic of that name is there, and is somebody else's.
+    Foreign {
+        /// Whether it took the place of one that was ours.
+        replaces_ours: bool,
+    },
+    /// The topic is ours, or is about to be.
+    Bring {
+        /// Changes, in the order in which they are to be made.
+        steps: Vec<Step>,
+        /// What stays different.
+        differences: Vec<Difference>,
+    },
 }
 
-/// Compares a wanted topic with the live one (`None`: Kafka has no such topic).
+/// Compares a wanted topic with what is recorded of it and with the live one (`None`: Kafka has no such topic). With
+/// `adopt` one that somebody else made is taken.
 #[must_use]
-pub(crate) fn plan(wanted: &WantedTopic, live: Option<&LiveTopic>) -> Plan {
+pub(crate) fn plan(wanted: &WantedTopic, record: Option<&Record>, live: Option<&LiveTopic>, adopt: bool) -> Plan {
     let Some(live) = live else {
-        return Plan { steps: vec![Step::Create], differences: Vec::new() };
+        let differences = match record {
+            None => return Plan::Announce,
+            Some(Record::Announced) => Vec::new(),
+            Some(Record::Own(_)) => vec![Difference::Lost],
+        };
+        return Plan::Bring { steps: vec![Step::Create], differences };
     };
-    let mut plan = Plan::default();
+    let is_ours = match record {
+        // Nobody had made one when ours was announced.
+        Some(Record::Announced) => true,
+        Some(Record::Own(id)) => *id == live.id,
+        None => false,
+    };
+    if !is_ours && !adopt {
+        return Plan::Foreign { replaces_ours: record.is_some() };
+    }
+    let mut steps = Vec::new();
     if wanted.partitions > live.partitions {
-        plan.steps.push(Step::Grow { partitions: wanted.partitions });
-    } else if wanted.partitions < live.partitions {
-        plan.differences.push(Difference::Partitions { wanted: wanted.partitions, live: live.partitions });
+        steps.push(Step::Grow { partitions: wanted.partitions });
+    }
+    let settings = other_settings(wanted, live);
+    if !settings.is_empty() {
+        steps.push(Step::Configure { settings });
+    }
+    Plan::Bring { steps, differences: differences(wanted, live) }
+}
+
+/// What stays different on a live topic, whoever looks after it.
+pub(crate) fn differences(wanted: &WantedTopic, live: &LiveTopic) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    if wanted.partitions < live.partitions {
+        differences.push(Difference::Partitions { wanted: wanted.partitions, live: live.partitions });
     }
     if let Some(factor) = wanted.replication_factor
         && factor != live.replication_factor
     {
-        plan.differences.push(Difference::ReplicationFactor { wanted: factor, live: live.replication_factor });
+        differences.push(Difference::ReplicationFactor { wanted: factor, live: live.replication_factor });
     }
-    if wanted.config.iter().any(|(name, value)| live.effective.get(name) != Some(value)) {
-        let mut config = live.overrides.clone();
-        config.extend(wanted.config.clone());
-        plan.steps.push(Step::Configure { config });
+    if live.under_replicated > 0 {
+        differences.push(Difference::UnderReplicated { partitions: live.under_replicated });
     }
-    plan
+    differences
+}
+
+/// The wanted settings that are not in effect.
+pub(crate) fn other_settings(wanted: &WantedTopic, live: &LiveTopic) -> BTreeMap<String, String> {
+    let other = |(name, value): &(&String, &String)| !live.settings.get(*name).is_some_and(|live| is_same(value, live));
+    wanted.config.iter().filter(other).map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Whether two texts are one value to Kafka, which writes numbers and lists in its own way.
+fn is_same(wanted: &str, live: &str) -> bool {
+    let numbers = |text: &str| text.trim().parse::<f64>().ok();
+    let list = |text: &str| text.split(',').map(|item| item.trim().to_owned()).collect::<Vec<_>>();
+    match (numbers(wanted), numbers(live)) {
+        (Some(wanted), Some(live)) => wanted == live,
+        _ => list(wanted) == list(live),
+    }
 }
 
 #[cfg(test)]
@@ -102,10 +161,11 @@ mod tests {
 
     fn live() -> LiveTopic {
         LiveTopic {
+            id: "a".to_owned(),
             partitions: 6,
             replication_factor: 1,
-            effective: map(&[("retention.ms", "604800000"), ("cleanup.policy", "delete")]),
-            overrides: map(&[("retention.ms", "604800000")]),
+            under_replicated: 0,
+            settings: map(&[("retention.ms", "604800000"), ("cleanup.policy", "delete")]),
         }
     }
 
@@ -113,37 +173,64 @@ mod tests {
         pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
     }
 
+    /// Steps and differences of a topic of ours.
+    fn of_ours(wanted: &WantedTopic, live: &LiveTopic) -> (Vec<Step>, Vec<Difference>) {
+        match plan(wanted, Some(&Record::Own("a".to_owned())), Some(live), false) {
+            Plan::Bring { steps, differences } => (steps, differences),
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
-    fn creates_what_is_missing() {
-        assert_eq!(plan(&wanted(), None).steps, [Step::Create]);
+    fn what_is_missing_is_announced_and_then_made() {
+        assert_eq!(plan(&wanted(), None, None, false), Plan::Announce);
+        let create = |differences| Plan::Bring { steps: vec![Step::Create], differences };
+        assert_eq!(plan(&wanted(), Some(&Record::Announced), None, false), create(vec![]));
+        let own = Record::Own("a".to_owned());
+        assert_eq!(plan(&wanted(), Some(&own), None, false), create(vec![Difference::Lost]));
+    }
+
+    #[test]
+    fn a_topic_that_somebody_else_made_is_left_alone_unless_it_is_to_be_adopted() {
+        let nothing_to_do = Plan::Bring { steps: vec![], differences: vec![] };
+        let other = Record::Own("b".to_owned());
+        for (record, replaces_ours) in [(None, false), (Some(&other), true)] {
+            assert_eq!(plan(&wanted(), record, Some(&live()), false), Plan::Foreign { replaces_ours });
+            assert_eq!(plan(&wanted(), record, Some(&live()), true), nothing_to_do);
+        }
+        assert_eq!(plan(&wanted(), Some(&Record::Announced), Some(&live()), false), nothing_to_do);
     }
 
     #[test]
     fn leaves_an_equal_topic_alone() {
-        assert_eq!(plan(&wanted(), Some(&live())), Plan::default());
+        assert_eq!(of_ours(&wanted(), &live()), (vec![], vec![]));
     }
 
     #[test]
     fn grows_partitions() {
         let live = LiveTopic { partitions: 3, ..live() };
-        assert_eq!(plan(&wanted(), Some(&live)).steps, [Step::Grow { partitions: 6 }]);
+        assert_eq!(of_ours(&wanted(), &live), (vec![Step::Grow { partitions: 6 }], vec![]));
     }
 
     #[test]
     fn reports_shrinking_and_replication_and_changes_nothing() {
-        let live = LiveTopic { partitions: 12, replication_factor: 3, ..live() };
-        let plan = plan(&wanted(), Some(&live));
-        assert_eq!(plan.steps, []);
+        let live = LiveTopic { partitions: 12, replication_factor: 3, under_replicated: 2, ..live() };
+        let (steps, differences) = of_ours(&wanted(), &live);
+        assert_eq!(steps, []);
         assert_eq!(
-            plan.differences,
-            [Difference::Partitions { wanted: 6, live: 12 }, Difference::ReplicationFactor { wanted: 1, live: 3 }]
+            differences,
+            [
+                Difference::Partitions { wanted: 6, live: 12 },
+                Difference::ReplicationFactor { wanted: 1, live: 3 },
+                Difference::UnderReplicated { partitions: 2 },
+            ]
         );
     }
 
     #[test]
     fn any_replication_will_do_when_none_is_asked_for() {
         let wanted = WantedTopic { replication_factor: None, ..wanted() };
-        assert_eq!(plan(&wanted, Some(&LiveTopic { replication_factor: 3, ..live() })), Plan::default());
+        assert_eq!(of_ours(&wanted, &LiveTopic { replication_factor: 3, ..live() }), (vec![], vec![]));
     }
 
     #[test]
@@ -151,27 +238,27 @@ mod tests {
         let mut wanted = wanted();
         wanted.partitions = 1;
         wanted.config.insert("max.message.bytes".into(), "65536".into());
-        let plan = plan(&wanted, Some(&live()));
-        assert_eq!(plan.differences.len(), 1);
-        assert_eq!(plan.steps.len(), 1);
+        let (steps, differences) = of_ours(&wanted, &live());
+        assert_eq!((steps.len(), differences.len()), (1, 1));
     }
 
     #[test]
-    fn merges_settings_with_those_that_others_made() {
-        let live = LiveTopic {
-            effective: map(&[("retention.ms", "1000"), ("segment.bytes", "1048576")]),
-            overrides: map(&[("retention.ms", "1000"), ("segment.bytes", "1048576")]),
-            ..live()
-        };
-        assert_eq!(
-            plan(&wanted(), Some(&live)).steps,
-            [Step::Configure { config: map(&[("retention.ms", "604800000"), ("segment.bytes", "1048576")]) }]
-        );
+    fn only_settings_that_differ_are_changed() {
+        let mut wanted = wanted();
+        wanted.config.insert("cleanup.policy".into(), "compact, delete".into());
+        let live =
+            LiveTopic { settings: map(&[("retention.ms", "1000"), ("cleanup.policy", "compact,delete")]), ..live() };
+        let settings = map(&[("retention.ms", "604800000")]);
+        assert_eq!(of_ours(&wanted, &live).0, [Step::Configure { settings }]);
     }
 
     #[test]
-    fn a_setting_that_the_broker_has_already_is_not_written() {
-        let live = LiveTopic { overrides: BTreeMap::new(), ..live() };
-        assert_eq!(plan(&wanted(), Some(&live)).steps, []);
+    fn numbers_and_lists_are_compared_as_such() {
+        for (wanted, live) in [("1", "1"), ("0.50", "0.5"), (" 7", "7"), ("a, b", "a,b"), ("true", "true")] {
+            assert!(is_same(wanted, live), "{wanted} {live}");
+        }
+        for (wanted, live) in [("1", "2"), ("a,b", "b,a"), ("true", "false"), ("", "0")] {
+            assert!(!is_same(wanted, live), "{wanted} {live}");
+        }
     }
 }

@@ -9,7 +9,9 @@
 mod admission;
 mod children;
 mod conditions;
+mod disturbed;
 mod door;
+mod interference;
 mod kubelet;
 mod lifecycle;
 mod network_policies;

@@ -2,15 +2,27 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use foodplatform_operator::api::{FoodPlatform, TopicState, condition::TOPICS_READY};
+use foodplatform_operator::api::{
+    FoodPlatform, TopicState, TopicStatus,
+    condition::{READY, STALLED, TOPICS_READY},
+};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{ConfigMap, Event},
+};
+use kube::{ResourceExt as _, api::ListParams};
 use rdkafka::{
     ClientConfig,
-    admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier},
+    admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication},
     client::DefaultClientContext,
 };
 use serde_json::json;
 
-use crate::world::{World, is, kafka, message};
+use crate::{
+    door::Door,
+    kubelet::Fate,
+    world::{World, eventually, is, kafka, message},
+};
 
 #[tokio::test]
 async fn topics_are_made_and_grown_and_keep_what_others_set() {
@@ -61,7 +73,7 @@ async fn a_topic_that_kafka_refuses_is_named() {
         text.contains(&format!("{}.shop.cook ", world.namespace)) && text.contains("replication factor 9"),
         "{text}"
     );
-    let missing = |topic: &&foodplatform_operator::api::TopicStatus| topic.state == TopicState::Missing;
+    let missing = |topic: &&TopicStatus| topic.state == TopicState::Missing;
     assert_eq!(shop.status.unwrap().topics.iter().filter(missing).count(), 2, "the topic and its dead letters");
 
     world
@@ -74,11 +86,214 @@ async fn a_topic_that_kafka_refuses_is_named() {
     world.end().await;
 }
 
-struct Kafka(AdminClient<DefaultClientContext>);
+#[tokio::test]
+async fn a_topic_of_somebody_else_is_left_alone_until_it_is_to_be_adopted() {
+    let world = World::start("foreign").await;
+    let cook = format!("{}.shop.cook", world.namespace);
+    let kafka = Kafka::connect();
+    kafka.create(&cook, 1).await;
+    world.shop(json!({})).await;
+    let shop = world.shop_when("in conflict", |shop| is(shop, TOPICS_READY, "False", "TopicConflict")).await;
+    let told = format!("topic {cook} is there already and was not made for this platform: set kafka.adopt: true");
+    assert!(message(&shop, TOPICS_READY).starts_with(&told), "{}", message(&shop, TOPICS_READY));
+    assert!(is(&shop, STALLED, "True", "TopicConflict"));
+    assert_eq!(topic(&shop, &cook).state, TopicState::Foreign);
+    assert_eq!(kafka.partitions(&cook), 1);
+    assert!(world.api::<Deployment>().list(&ListParams::default()).await.unwrap().items.is_empty(), "nobody reads it");
+
+    world.patch::<FoodPlatform>("shop", json!({ "spec": { "kafka": { "adopt": true } } })).await;
+    let shop = world.ready().await;
+    assert_eq!(topic(&shop, &cook).state, TopicState::Ready);
+    assert_eq!(kafka.partitions(&cook), 3);
+    // Once adopted it is the platform's own.
+    world.patch::<FoodPlatform>("shop", json!({ "spec": { "kafka": { "adopt": null } } })).await;
+    world.ready().await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_topic_that_was_made_anew_behind_our_back_is_noticed() {
+    let world = World::start("anew").await;
+    world.shop(json!({})).await;
+    let shop = world.ready().await;
+    let menu = format!("{}.shop.menu", world.namespace);
+    let id = topic(&shop, &menu).topic_id.unwrap();
+    let kafka = Kafka::connect();
+    kafka.delete(&menu).await;
+    kafka.create(&menu, 3).await;
+
+    // A change of the wish has the topics looked at.
+    let wish = |hours: &str| json!({ "spec": { "kafka": { "topics": { "cook": { "retention": hours } } } } });
+    world.patch::<FoodPlatform>("shop", wish("2h")).await;
+    let shop = world.shop_when("in conflict", |shop| is(shop, TOPICS_READY, "False", "TopicConflict")).await;
+    let told = format!("topic {menu} was deleted and made anew by somebody else");
+    assert!(message(&shop, TOPICS_READY).starts_with(&told), "{}", message(&shop, TOPICS_READY));
+    assert!(shop.status.as_ref().unwrap().services.iter().all(|service| service.ready == 1), "what runs goes on");
+
+    // Gone without a successor it is made again, and the loss is told.
+    kafka.delete(&menu).await;
+    world.patch::<FoodPlatform>("shop", wish("3h")).await;
+    let shop = world.shop_when("made anew", |shop| is(shop, TOPICS_READY, "True", "TopicsDiffer")).await;
+    assert!(message(&shop, TOPICS_READY).contains("the events that it held are gone"));
+    assert_ne!(topic(&shop, &menu).topic_id.unwrap(), id);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn retained_topics_are_taken_up_by_the_same_platform_and_by_no_other() {
+    let world = World::start("retained").await;
+    let prefix = format!("{}.mine.", world.namespace);
+    let spec = json!({ "kafka": { "topicPrefix": prefix } });
+    world.shop(spec.clone()).await;
+    let shop = world.ready().await;
+    let menu = format!("{prefix}menu");
+    let id = topic(&shop, &menu).topic_id;
+    world.delete::<FoodPlatform>("shop").await;
+    eventually("the platform to be gone", || async { world.get::<FoodPlatform>("shop").await.is_none().then_some(()) })
+        .await;
+    world.shop(spec.clone()).await;
+    let shop = world.ready().await;
+    assert_eq!(topic(&shop, &menu).topic_id, id);
+
+    // As in another cluster, where nothing is recorded of the first.
+    let other = World::start("other").await;
+    other.shop(spec).await;
+    let shop = other.shop_when("in conflict", |shop| is(shop, TOPICS_READY, "False", "TopicConflict")).await;
+    assert_eq!(shop.status.unwrap().topics.iter().filter(|topic| topic.state == TopicState::Foreign).count(), 8);
+    // Its end harms nobody else's topics either.
+    other.patch::<FoodPlatform>("shop", json!({ "spec": { "kafka": { "deletionPolicy": "Delete" } } })).await;
+    other.shop_when("held", |shop| !shop.finalizers().is_empty()).await;
+    other.delete::<FoodPlatform>("shop").await;
+    eventually("the other to be gone", || async { other.get::<FoodPlatform>("shop").await.is_none().then_some(()) })
+        .await;
+    assert_eq!(Kafka::connect().partitions(&menu), 3);
+    other.end().await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn topics_that_somebody_else_looks_after_are_looked_at_only() {
+    let world = World::start("external").await;
+    world.shop(json!({ "kafka": { "topicManagement": "External" } })).await;
+    let shop = world.shop_when("without topics", |shop| is(shop, TOPICS_READY, "False", "TopicRefused")).await;
+    let menu = format!("{}.shop.menu", world.namespace);
+    let told = format!("topic {menu} is not there: create it with 3 partitions at least");
+    assert!(message(&shop, TOPICS_READY).contains(&told), "{}", message(&shop, TOPICS_READY));
+    let kafka = Kafka::connect();
+    for name in ["menu", "cook", "delivery", "order-requests"] {
+        kafka.create(&format!("{}.shop.{name}", world.namespace), if name == "menu" { 1 } else { 3 }).await;
+        kafka.create(&format!("{}.shop.{name}.dlq", world.namespace), 1).await;
+    }
+    let shop = world.ready().await;
+    assert!(is(&shop, TOPICS_READY, "True", "TopicsDiffer"));
+    let told = message(&shop, TOPICS_READY);
+    assert!(told.contains(&format!("{menu} has 1 partitions, though 3 are asked for")), "{told}");
+    assert_eq!(kafka.partitions(&menu), 1);
+    assert!(world.get::<ConfigMap>("shop-topics").await.is_none(), "they are not ours");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn topics_go_with_the_platform_when_that_is_asked_for() {
+    let world = World::start("goes").await;
+    world.shop(json!({ "kafka": { "deletionPolicy": "Delete" } })).await;
+    let shop = world.ready().await;
+    assert_eq!(shop.finalizers(), ["foodplatform.dev/topics"]);
+    let (menu, cook) = (format!("{}.shop.menu", world.namespace), format!("{}.shop.cook", world.namespace));
+    let kafka = Kafka::connect();
+    // Somebody else's by now.
+    kafka.delete(&cook).await;
+    kafka.create(&cook, 1).await;
+
+    // Pods that don't end hold up the topics.
+    world.pods(Fate::Nothing);
+    world.hold_pods().await;
+    world.delete::<FoodPlatform>("shop").await;
+    let shop = world.shop_when("being deleted", |shop| is(shop, READY, "False", "Deleting")).await;
+    assert!(message(&shop, READY).contains("pods have yet to end"), "{}", message(&shop, READY));
+    assert_eq!(kafka.partitions(&menu), 3);
+    world.release_pods().await;
+    eventually("the platform to be gone", || async { world.get::<FoodPlatform>("shop").await.is_none().then_some(()) })
+        .await;
+    assert_eq!((kafka.partitions(&menu), kafka.partitions(&cook)), (0, 1));
+    assert!(world.get::<ConfigMap>("shop-topics").await.is_none());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_platform_whose_kafka_is_gone_is_let_go_after_a_while() {
+    let mut door = Door::shut_before(kafka()).await;
+    door.open().await;
+    let world = World::start("letgo").await;
+    let address = door.address().to_string();
+    world
+        .shop(json!({
+            "kafka": { "bootstrapServers": address, "deletionPolicy": "Delete" }, "deletionTimeout": "8s",
+        }))
+        .await;
+    // By this address Kafka only tells its own one.
+    world.ready().await;
+    door.shut().await;
+    let started = std::time::Instant::now();
+    world.delete::<FoodPlatform>("shop").await;
+    let shop = world.shop_when("being deleted", |shop| message(shop, READY).contains("can't be deleted: Kafka")).await;
+    assert!(is(&shop, READY, "False", "Deleting"));
+    eventually("the platform to be gone", || async { world.get::<FoodPlatform>("shop").await.is_none().then_some(()) })
+        .await;
+    assert!(started.elapsed() >= Duration::from_secs(7), "{:?}", started.elapsed());
+    eventually("a word about it", || async {
+        let events = world.api::<Event>().list(&ListParams::default()).await.unwrap();
+        events.iter().any(|event| event.reason.as_deref() == Some("TopicsLeft")).then_some(())
+    })
+    .await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_terminating_namespace_is_not_held_up() {
+    let world = World::start("namespace").await;
+    world.shop(json!({ "kafka": { "deletionPolicy": "Delete" } })).await;
+    world.ready().await;
+    let menu = format!("{}.shop.menu", world.namespace);
+    world.delete_namespace().await;
+    eventually("the platform to be gone", || async { world.get::<FoodPlatform>("shop").await.is_none().then_some(()) })
+        .await;
+    assert_eq!(Kafka::connect().partitions(&menu), 0);
+    world.end().await;
+}
+
+fn topic(shop: &FoodPlatform, name: &str) -> TopicStatus {
+    shop.status.as_ref().unwrap().topics.iter().find(|topic| topic.name == name).cloned().unwrap()
+}
+
+pub(crate) struct Kafka(AdminClient<DefaultClientContext>);
 
 impl Kafka {
-    fn connect() -> Self {
+    pub(crate) fn connect() -> Self {
         Self(ClientConfig::new().set("bootstrap.servers", kafka()).create().unwrap())
+    }
+
+    async fn create(&self, topic: &str, partitions: i32) {
+        let topic = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+        // One that was just deleted may still be on its way out.
+        eventually("the topic to be made", || async {
+            let results = self.0.create_topics([&topic], &AdminOptions::new()).await.unwrap();
+            results[0].is_ok().then_some(())
+        })
+        .await;
+    }
+
+    async fn delete(&self, topic: &str) {
+        let results = self.0.delete_topics(&[topic], &AdminOptions::new()).await.unwrap();
+        assert!(results[0].is_ok(), "{results:?}");
+        eventually("the topic to be gone", || async { (self.partitions(topic) == 0).then_some(()) }).await;
+    }
+
+    /// The topics whose names begin so, with their partitions.
+    pub(crate) fn topics(&self, prefix: &str) -> Vec<(String, usize)> {
+        let metadata = self.0.inner().fetch_metadata(None, Duration::from_secs(10)).unwrap();
+        let ours = metadata.topics().iter().filter(|topic| topic.name().starts_with(prefix));
+        ours.map(|topic| (topic.name().to_owned(), topic.partitions().len())).collect()
     }
 
     fn partitions(&self, topic: &str) -> usize {

@@ -13,7 +13,8 @@ use foodplatform_operator::{
     client, controller, crd_yaml,
 };
 use k8s_openapi::{
-    NamespaceResourceScope, api::core::v1::Namespace,
+    NamespaceResourceScope,
+    api::core::v1::{Namespace, Pod},
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
@@ -23,10 +24,13 @@ use kube::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use tokio::{sync::OnceCell, task::JoinHandle, time::Instant};
+use tokio::{runtime::Builder, sync::OnceCell, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use crate::kubelet::{self, Fate};
+use crate::{
+    interference::Interference,
+    kubelet::{self, Fate},
+};
 
 /// For anything that has to come true.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -51,6 +55,46 @@ impl World {
 
     /// Starts it without that Secret.
     pub(crate) async fn without_secret(name: &str) -> Self {
+        Self::with_operator(name, |client, scope, stop| {
+            tokio::spawn(async move { controller::run(client, &scope, Some("test".into()), stop, || {}).await })
+        })
+        .await
+    }
+
+    /// Starts it with an operator that something comes between; one that ends is followed by another.
+    pub(crate) async fn disturbed(name: &str, interference: &Arc<Interference>) -> Self {
+        let interference = Arc::clone(interference);
+        let world = Self::with_operator(name, |client, scope, stop| {
+            tokio::spawn(async move {
+                let mut ended = interference.ended();
+                loop {
+                    ended.borrow_and_update();
+                    // A runtime of its own: nothing of it goes on when it ends.
+                    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+                    let (client, scope, stop) = (interference.client(&client), scope.clone(), stop.clone());
+                    let operator = runtime.spawn(async move {
+                        controller::run(client, &scope, Some("test".into()), stop, || {}).await;
+                    });
+                    let stopped = tokio::select! {
+                        stopped = operator => { stopped.unwrap(); true }
+                        _ = ended.changed() => false,
+                    };
+                    runtime.shutdown_background();
+                    if stopped {
+                        return;
+                    }
+                }
+            })
+        })
+        .await;
+        world.secret("url").await;
+        world
+    }
+
+    async fn with_operator(
+        name: &str,
+        start: impl FnOnce(Client, Vec<String>, CancellationToken) -> JoinHandle<()>,
+    ) -> Self {
         let client = client().await;
         install_definition(&client).await;
         let namespace: Namespace =
@@ -59,10 +103,7 @@ impl World {
         let namespace = namespaces.create(&PostParams::default(), &namespace).await.unwrap().name_any();
         let fate = Arc::new(Mutex::new(Fate::Work));
         let stop = CancellationToken::new();
-        let operator = {
-            let (client, scope, stop) = (client.clone(), vec![namespace.clone()], stop.clone());
-            tokio::spawn(async move { controller::run(client, &scope, Some("test".into()), stop, || {}).await })
-        };
+        let operator = start(client.clone(), vec![namespace.clone()], stop.clone());
         let kubelet = tokio::spawn(kubelet::run(client.clone(), namespace.clone(), Arc::clone(&fate)));
         Self { client, namespace, fate, stop, operator, kubelet }
     }
@@ -73,7 +114,34 @@ impl World {
         tokio::time::timeout(PATIENCE, self.operator).await.expect("the operator stops").unwrap();
         self.kubelet.abort();
         let namespaces: Api<Namespace> = Api::all(self.client);
+        match namespaces.delete(&self.namespace, &DeleteParams::background()).await {
+            Ok(_) => {}
+            // A test may have done so.
+            Err(kube::Error::Api(answer)) if matches!(answer.code, 404 | 409) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Removes the namespace, with the operator looking after it still.
+    pub(crate) async fn delete_namespace(&self) {
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
         namespaces.delete(&self.namespace, &DeleteParams::background()).await.unwrap();
+    }
+
+    /// Has the pods that are there stay when they are deleted.
+    pub(crate) async fn hold_pods(&self) {
+        self.finalize_pods(json!(["test/holds-it"])).await;
+    }
+
+    /// Lets them go.
+    pub(crate) async fn release_pods(&self) {
+        self.finalize_pods(Value::Null).await;
+    }
+
+    async fn finalize_pods(&self, finalizers: Value) {
+        for pod in self.api::<Pod>().list(&ListParams::default()).await.unwrap() {
+            self.patch::<Pod>(&pod.name_any(), json!({ "metadata": { "finalizers": finalizers } })).await;
+        }
     }
 
     /// What becomes of pods from now on.

@@ -138,6 +138,33 @@ pub(super) fn status(previous: &FoodPlatformStatus, seen: &Observation<'_>, now:
     status
 }
 
+/// The status of a platform that is being deleted and waits for something.
+fn deleting(previous: &FoodPlatformStatus, generation: i64, waits_for: &str, now: Timestamp) -> FoodPlatformStatus {
+    let told = |type_, status: &'static str, message| {
+        timed(previous, new(type_, status, Reason::Deleting, message, generation), now)
+    };
+    let mut conditions = vec![
+        told(condition::READY, "False", waits_for),
+        told(condition::RECONCILING, "True", waits_for),
+        told(condition::STALLED, "False", ""),
+    ];
+    let others = previous.conditions.iter().filter(|other| !conditions.iter().any(|new| new.type_ == other.type_));
+    let others: Vec<_> = others.cloned().collect();
+    conditions.extend(others);
+    FoodPlatformStatus { observed_generation: Some(generation), conditions, ..previous.clone() }
+}
+
+/// Writes what the deletion of a platform waits for, when that is news.
+///
+/// # Errors
+/// When the API server can't be asked, or refuses.
+pub(super) async fn write_deleting(context: &Context, resource: &FoodPlatform, waits_for: &str) -> Result<(), Error> {
+    let before = resource.status.clone().unwrap_or_default();
+    let generation = resource.metadata.generation.unwrap_or_default();
+    let after = deleting(&before, generation, waits_for, Timestamp::now());
+    if after == before { Ok(()) } else { write(context, resource, &after).await }
+}
+
 /// What a paused platform is told to be.
 const PAUSED: &str = "paused: nothing is created, changed or deleted until spec.paused is removed";
 

@@ -46,6 +46,7 @@ fn good(platform: &Platform) -> Outcome {
     let report = |topic: &crate::build::WantedTopic| TopicReport {
         name: topic.name.clone(),
         partitions: Some(topic.partitions),
+        id: Some("id".to_owned()),
         fate: Fate::AsWanted,
     };
     Ok(platform.topics.iter().map(report).collect())

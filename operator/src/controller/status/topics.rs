@@ -24,26 +24,23 @@ pub(super) fn view(outcome: Option<&Outcome>) -> View {
         None => View::Unknown,
         Some(Err(unreachable)) => View::Hindered(Obstacle::new(Reason::KafkaUnreachable, unreachable.0.clone())),
         Some(Ok(reports)) => {
-            let refusals: Vec<_> = reports.iter().filter_map(|report| refusal(&report.fate)).collect();
-            if refusals.is_empty() {
-                return View::Ready(reports.iter().filter_map(|report| difference(&report.fate)).collect());
+            let told = |what: fn(&Fate) -> Option<&str>| -> Vec<&str> {
+                reports.iter().filter_map(|report| what(&report.fate)).collect()
+            };
+            let foreign = told(|fate| if let Fate::Foreign(sentence) = fate { Some(sentence) } else { None });
+            let refused = told(|fate| if let Fate::Refused(sentence) = fate { Some(sentence) } else { None });
+            let differ = told(|fate| if let Fate::Differs(sentence) = fate { Some(sentence) } else { None });
+            if !foreign.is_empty() {
+                return View::Hindered(Obstacle::new(Reason::TopicConflict, foreign.join("; ")));
             }
-            View::Hindered(Obstacle::new(Reason::TopicRefused, refusals.join("; ")))
+            if !refused.is_empty() {
+                return View::Hindered(Obstacle::new(Reason::TopicRefused, refused.join("; ")));
+            }
+            if reports.iter().any(|report| report.fate == Fate::Announced) {
+                return View::Unknown;
+            }
+            View::Ready(differ.into_iter().map(str::to_owned).collect())
         }
-    }
-}
-
-fn refusal(fate: &Fate) -> Option<&str> {
-    match fate {
-        Fate::Refused(sentence) => Some(sentence),
-        Fate::AsWanted | Fate::Differs(_) => None,
-    }
-}
-
-fn difference(fate: &Fate) -> Option<String> {
-    match fate {
-        Fate::Differs(sentence) => Some(sentence.clone()),
-        Fate::AsWanted | Fate::Refused(_) => None,
     }
 }
 
@@ -57,20 +54,22 @@ pub(super) fn list(outcome: Option<&Outcome>, wanted: &[WantedTopic], previous: 
                 Some(Ok(reports)) => reports.iter().find(|report| report.name == topic.name),
                 Some(Err(_)) | None => None,
             };
-            let (partitions, state) = match (report, outcome) {
+            let unknown =
+                TopicStatus { name: topic.name.clone(), partitions: None, topic_id: None, state: TopicState::Unknown };
+            match (report, outcome) {
                 (Some(report), _) => {
                     let state = match (&report.fate, report.partitions) {
                         (Fate::AsWanted, _) => TopicState::Ready,
-                        (Fate::Refused(_), None) => TopicState::Missing,
+                        (Fate::Foreign(_), _) => TopicState::Foreign,
+                        (Fate::Announced, _) | (Fate::Refused(_), None) => TopicState::Missing,
                         (Fate::Differs(_) | Fate::Refused(_), _) => TopicState::Differs,
                     };
-                    (report.partitions, state)
+                    TopicStatus { partitions: report.partitions, topic_id: report.id.clone(), state, ..unknown }
                 }
                 // Not asked yet: a restart of the operator is no news.
-                (None, None) => before.map_or((None, TopicState::Unknown), |before| (before.partitions, before.state)),
-                (None, Some(_)) => (before.and_then(|before| before.partitions), TopicState::Unknown),
-            };
-            TopicStatus { name: topic.name.clone(), partitions, state }
+                (None, None) => before.cloned().unwrap_or(unknown),
+                (None, Some(_)) => TopicStatus { state: TopicState::Unknown, ..before.cloned().unwrap_or(unknown) },
+            }
         })
         .collect()
 }

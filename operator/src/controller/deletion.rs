@@ -1,0 +1,220 @@
+//! The end of a platform whose topics are to go with it: workloads first, then, when no pod is left, the topics that are
+//! its own. A finalizer holds the platform until then, and no longer than `deletionTimeout`.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::{apps::v1::Deployment, batch::v1::Job, core::v1::ConfigMap},
+    apimachinery::pkg::apis::meta::v1::Time,
+};
+use kube::{
+    Resource, ResourceExt as _,
+    api::{Patch, PatchParams},
+};
+use kube_runtime::{controller::Action, events::EventType};
+use serde_json::json;
+use tracing::{info, warn};
+
+use super::{
+    context::{Context, request},
+    error::{Error, Step},
+    events, prune, status, topics,
+    validate::validate,
+};
+use crate::{
+    api::{DeletionPolicy, FoodPlatform, TopicManagement},
+    build::{Platform, Record, names},
+    kafka::direct,
+    metrics,
+};
+
+/// Holds a platform until its topics are deleted.
+const FINALIZER: &str = "foodplatform.dev/topics";
+/// Kubernetes' own: children are to live on.
+const ORPHAN: &str = "orphan";
+/// Between two looks at what is waited for and not watched.
+const AGAIN: Duration = Duration::from_secs(2);
+/// For one attempt to delete the topics.
+const ATTEMPT: Duration = Duration::from_secs(20);
+
+/// Whether the platform has to be held, and isn't yet; or is, and needs it no more.
+fn is_to_change(resource: &FoodPlatform, platform: &Platform) -> bool {
+    let wanted =
+        platform.topic_deletion == DeletionPolicy::Delete && platform.topic_management != TopicManagement::External;
+    wanted != is_held(resource)
+}
+
+fn is_held(resource: &FoodPlatform) -> bool {
+    resource.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
+}
+
+/// Sees to it that a platform whose topics are to go with it is held when it is deleted, and no other one.
+///
+/// # Errors
+/// When the API server can't be asked, or refuses.
+pub(super) async fn hold(context: &Context, resource: &FoodPlatform, platform: &Platform) -> Result<(), Error> {
+    if !is_to_change(resource, platform) {
+        return Ok(());
+    }
+    set_held(context, resource, !is_held(resource)).await
+}
+
+/// Goes on with the deletion of a platform.
+///
+/// # Errors
+/// When the API server can't be asked, or refuses.
+pub(super) async fn go_on(context: &Context, resource: &FoodPlatform) -> Result<Action, Error> {
+    // Children go by their owner references; whatever is applied now would be in their way.
+    if !is_held(resource) {
+        return Ok(Action::await_change());
+    }
+    let Ok(platform) = validate(resource) else {
+        return let_go(context, resource, "its spec can't be read, so nobody knows where its topics are").await;
+    };
+    let wanted = platform.topic_deletion == DeletionPolicy::Delete;
+    if !wanted || resource.finalizers().iter().any(|finalizer| finalizer == ORPHAN) {
+        set_held(context, resource, false).await?;
+        return Ok(Action::await_change());
+    }
+    let waits_for = match delete(context, resource, &platform).await? {
+        Left::Nothing(topics) => {
+            let note = format!("deleted {topics} topics");
+            events::publish(
+                &context.recorder,
+                &resource.object_ref(&()),
+                EventType::Normal,
+                "TopicsDeleted",
+                "Delete",
+                note,
+            )
+            .await;
+            set_held(context, resource, false).await?;
+            return Ok(Action::await_change());
+        }
+        Left::Some(waits_for) => waits_for,
+    };
+    match remaining(resource, platform.deletion_timeout, Timestamp::now()) {
+        None => let_go(context, resource, &waits_for).await,
+        Some(remaining) => {
+            status::write_deleting(context, resource, &waits_for).await?;
+            Ok(Action::requeue(AGAIN.min(remaining)))
+        }
+    }
+}
+
+/// What there is still to do.
+enum Left {
+    /// All is done; so many topics were deleted.
+    Nothing(usize),
+    /// What is waited for, in a sentence.
+    Some(String),
+}
+
+async fn delete(context: &Context, resource: &FoodPlatform, platform: &Platform) -> Result<Left, Error> {
+    let kinds = [Deployment::kind(&()), Job::kind(&())];
+    for (kind, live) in context.live.children_of(&platform.namespace, &platform.name) {
+        let ours = live.owner_references().iter().any(|o| o.controller == Some(true) && o.uid == platform.uid);
+        if ours && kinds.contains(&kind.kind.as_str().into()) && live.metadata.deletion_timestamp.is_none() {
+            prune::remove(context, &kind, &live).await?;
+        }
+    }
+    let pods = context.live.pods_of(&platform.namespace, &platform.name).len();
+    if pods > 0 {
+        return Ok(Left::Some(format!("{pods} pods have yet to end before the topics can be deleted")));
+    }
+    let status = resource.status.clone().unwrap_or_default();
+    let records = topics::records(context, platform, &status);
+    let topics = if records.values().any(|record| matches!(record, Record::Own(_))) {
+        match tokio::time::timeout(ATTEMPT, direct::delete(&platform.bootstrap_servers, records)).await {
+            Ok(Ok(topics)) => topics,
+            Ok(Err(unreachable)) => return Ok(Left::Some(format!("the topics can't be deleted: {unreachable}"))),
+            Err(_) => return Ok(Left::Some("the topics can't be deleted: Kafka answers too slowly".to_owned())),
+        }
+    } else {
+        0
+    };
+    let record = names::topic_records(&platform.name);
+    let kind = kube::api::ApiResource::erase::<ConfigMap>(&());
+    if let Some(live) = context.live.child(&kind.kind, &platform.namespace, &record) {
+        prune::remove(context, &kind, &live).await?;
+    }
+    Ok(Left::Nothing(topics))
+}
+
+/// How long the deletion may still wait.
+fn remaining(resource: &FoodPlatform, timeout: Duration, now: Timestamp) -> Option<Duration> {
+    let Some(Time(began)) = resource.metadata.deletion_timestamp else { return Some(timeout) };
+    let waited = Duration::try_from(now.duration_since(began)).unwrap_or_default();
+    timeout.checked_sub(waited).filter(|left| !left.is_zero())
+}
+
+/// Lets the platform go though its topics are still there.
+async fn let_go(context: &Context, resource: &FoodPlatform, why: &str) -> Result<Action, Error> {
+    warn!(platform = %resource.name_any(), why, "letting go of a platform whose topics are left");
+    let note = format!("topics may be left in Kafka, for {why}: delete them by hand if nobody needs them");
+    let reference = resource.object_ref(&());
+    events::publish(&context.recorder, &reference, EventType::Warning, "TopicsLeft", "Delete", note).await;
+    set_held(context, resource, false).await?;
+    Ok(Action::await_change())
+}
+
+async fn set_held(context: &Context, resource: &FoodPlatform, held: bool) -> Result<(), Error> {
+    let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
+    let mut finalizers: Vec<_> = resource.finalizers().to_vec();
+    finalizers.retain(|finalizer| finalizer != FINALIZER);
+    if held {
+        finalizers.push(FINALIZER.to_owned());
+    }
+    info!(namespace, name, held, "the finalizer");
+    // Somebody else's finalizers must not be lost by it.
+    let metadata = json!({ "finalizers": finalizers, "resourceVersion": resource.resource_version() });
+    let patch = Patch::Merge(json!({ "metadata": metadata }));
+    let api = context.api::<FoodPlatform>(&namespace);
+    let what = || format!("changing the finalizers of FoodPlatform {namespace}/{name}");
+    match request(Step::Finalize, what, api.patch_metadata(&name, &PatchParams::default(), &patch)).await {
+        Ok(_) => metrics::written("FoodPlatform", "patch"),
+        Err(error) if error.is_gone() => {}
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn platform(deleted: Option<&str>, finalizers: &[&str], policy: &str) -> FoodPlatform {
+        serde_json::from_value(json!({
+            "apiVersion": "foodplatform.dev/v1alpha1", "kind": "FoodPlatform",
+            "metadata": {
+                "name": "q", "namespace": "food", "uid": "u", "finalizers": finalizers, "deletionTimestamp": deleted,
+            },
+            "spec": {
+                "image": { "registry": "r", "tag": "1" },
+                "kafka": { "bootstrapServers": "k:9092", "deletionPolicy": policy },
+                "database": { "secretRef": { "name": "db" } },
+            },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn only_a_platform_whose_topics_go_with_it_is_held() {
+        let is_to_change = |finalizers: &[&str], policy: &str| {
+            let resource = platform(None, finalizers, policy);
+            super::is_to_change(&resource, &Platform::new(&resource).unwrap())
+        };
+        assert!(is_to_change(&["other/one"], "Delete") && !is_to_change(&[FINALIZER], "Delete"));
+        assert!(is_to_change(&[FINALIZER], "Retain") && !is_to_change(&["other/one"], "Retain"));
+    }
+
+    #[test]
+    fn a_deletion_waits_as_long_as_is_said() {
+        let resource = platform(Some("2026-01-01T00:00:00Z"), &[FINALIZER], "Delete");
+        let left = |at: &str| remaining(&resource, Duration::from_secs(60), at.parse().unwrap());
+        assert_eq!(left("2026-01-01T00:00:20Z"), Some(Duration::from_secs(40)));
+        assert_eq!(left("2026-01-01T00:01:00Z"), None);
+        assert_eq!(left("2025-12-31T23:59:00Z"), Some(Duration::from_secs(60)), "clocks differ");
+    }
+}

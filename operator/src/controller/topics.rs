@@ -1,0 +1,100 @@
+//! The topics of a platform: what is known of them, and the record of which are its own.
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{
+    Resource as _,
+    api::{ApiResource, Patch, PatchParams},
+};
+use tracing::info;
+
+use super::{
+    apply::{self, Failure},
+    context::{Context, request},
+    error::Step,
+};
+use crate::{
+    api::{FoodPlatformStatus, TopicManagement, TopicState},
+    build::{FIELD_MANAGER, Platform, Record, Records, names, topic_records},
+    kafka::{
+        Fate,
+        keeper::{Known, Request},
+    },
+    metrics,
+};
+
+/// What is known of the topics; starts a check when one is due, whose end calls `wake`.
+pub(super) fn observe(
+    context: &Context,
+    platform: &Platform,
+    status: &FoodPlatformStatus,
+    wake: impl FnOnce() + Send + 'static,
+) -> Known {
+    let wanted = Request {
+        bootstrap_servers: platform.bootstrap_servers.clone(),
+        topics: platform.topics.clone(),
+        management: platform.topic_management,
+        adopt: platform.adopts_topics,
+        records: records(context, platform, status),
+    };
+    context.topics.observe(&platform.uid, &wanted, wake)
+}
+
+/// What is recorded of the topics. Should somebody delete the record, the status still has it.
+pub(super) fn records(context: &Context, platform: &Platform, status: &FoodPlatformStatus) -> Records {
+    let kind = ConfigMap::kind(&());
+    let recorded = context.live.child(&kind, &platform.namespace, &names::topic_records(&platform.name));
+    let mut records = from_status(status);
+    records.extend(recorded.map(|live| topic_records::read(&live)).unwrap_or_default());
+    records
+}
+
+fn from_status(status: &FoodPlatformStatus) -> Records {
+    let own = status.topics.iter().filter(|topic| topic.state != TopicState::Foreign);
+    own.filter_map(|topic| Some((topic.name.clone(), Record::Own(topic.topic_id.clone()?)))).collect()
+}
+
+/// Records what the last check found: topics that are about to be made, and the ids of those that are the platform's own.
+///
+/// # Errors
+/// See [`Failure`].
+pub(super) async fn record(
+    context: &Context,
+    platform: &Platform,
+    status: &FoodPlatformStatus,
+    known: &Known,
+) -> Result<(), Failure> {
+    let Some(Ok(reports)) = known.outcome.as_deref() else { return Ok(()) };
+    if platform.topic_management != TopicManagement::Direct {
+        return Ok(());
+    }
+    let mut records = records(context, platform, status);
+    for report in reports {
+        let record = match (&report.fate, &report.id) {
+            (Fate::Foreign(_), _) => continue,
+            (Fate::Announced, _) => Record::Announced,
+            (_, Some(id)) => Record::Own(id.clone()),
+            (_, None) => continue,
+        };
+        records.insert(report.name.clone(), record);
+    }
+    let (kind, name) = (ApiResource::erase::<ConfigMap>(&()), names::topic_records(&platform.name));
+    let api = context.dynamic_api(&platform.namespace, &kind);
+    let what = |doing: &str| format!("{doing} ConfigMap {}/{name}", platform.namespace);
+    let live = match context.live.child(&kind.kind, &platform.namespace, &name) {
+        Some(live) => Some(live.as_ref().clone()),
+        None => request(Step::Apply, || what("reading"), api.get_opt(&name)).await?,
+    };
+    if let Some(live) = &live {
+        apply::admit(platform, &kind.kind, live)?;
+        if topic_records::read(live) == records {
+            return Ok(());
+        }
+    }
+    info!(name, "recording the topics");
+    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    let patch = Patch::Apply(topic_records::build(platform, &records));
+    let written = request(Step::Apply, || what("applying"), api.patch(&name, &parameters, &patch)).await?;
+    metrics::written(&kind.kind, "apply");
+    context.live.catch_up(&kind.kind, &written).await;
+    Ok(())
+}

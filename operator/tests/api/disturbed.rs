@@ -1,0 +1,223 @@
+//! Whatever goes wrong between the operator and the API server, the cluster ends in the same state as when nothing does.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt::Debug,
+    sync::LazyLock,
+    time::Duration,
+};
+
+use foodplatform_operator::api::FoodPlatform;
+use futures::{StreamExt as _, stream};
+use k8s_openapi::{
+    NamespaceResourceScope,
+    api::{
+        apps::v1::Deployment,
+        autoscaling::v2::HorizontalPodAutoscaler,
+        batch::v1::Job,
+        core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount},
+        networking::v1::Ingress,
+        policy::v1::PodDisruptionBudget,
+    },
+};
+use kube::{Resource, ResourceExt as _, api::ListParams};
+use regex::Regex;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+use crate::{
+    interference::{Failure, Interference, Moment, Plan},
+    world::{World, eventually},
+};
+
+/// Platforms that are disturbed at the same time.
+const AT_ONCE: usize = 6;
+
+/// Every object that is the operator's, by kind and name, and the topics.
+type State = BTreeMap<String, Value>;
+
+/// A life from the creation to the deletion: the states in between, and how many writes it took.
+#[derive(Debug)]
+struct Life {
+    created: State,
+    changed: State,
+    deleted: State,
+    writes: usize,
+    /// How many operators ended in it.
+    ended: usize,
+    /// The calls that failed in it.
+    failed: HashSet<String>,
+}
+
+async fn live(plan: Plan) -> Life {
+    let interference = Interference::new(plan);
+    let world = World::disturbed("disturbed", &interference).await;
+    world
+        .shop(json!({
+            "logs": { "volume": { "size": "64Mi" } },
+            "services": { "order": { "autoscaling": { "maxReplicas": 3 } } },
+            "gateway": { "ingress": { "host": "a.example" } },
+            "kafka": { "deletionPolicy": "Delete" },
+        }))
+        .await;
+    world.ready().await;
+    let created = settled(&world).await;
+    // Upgrade, scale, topic growth and pruning in one.
+    let changes = json!({ "spec": {
+        "image": { "tag": "2.0.0" },
+        "services": { "order": { "autoscaling": null }, "cook": { "replicas": 2 } },
+        "gateway": { "ingress": null },
+        "kafka": { "topics": { "menu": { "partitions": 6 } } },
+    } });
+    world.patch::<FoodPlatform>("shop", changes).await;
+    world.ready().await;
+    let changed = settled(&world).await;
+    world.delete::<FoodPlatform>("shop").await;
+    eventually("the platform to be gone", || async { world.get::<FoodPlatform>("shop").await.is_none().then_some(()) })
+        .await;
+    let deleted = eventually("its children to be gone", || async {
+        let state = state(&world).await;
+        (!state.keys().any(|key| key.starts_with("Deployment") || key.starts_with("ConfigMap"))).then_some(state)
+    })
+    .await;
+    world.end().await;
+    let (writes, ended, failed) = (interference.writes(), *interference.ended().borrow(), interference.failed());
+    Life { created, changed, deleted, writes, ended, failed }
+}
+
+/// What happens when nothing goes wrong.
+async fn undisturbed() -> &'static Life {
+    static LIFE: OnceCell<Life> = OnceCell::const_new();
+    LIFE.get_or_init(|| live(Plan::Nothing)).await
+}
+
+/// The state once it stays as it is.
+async fn settled(world: &World) -> State {
+    let mut last = state(world).await;
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let now = state(world).await;
+        if now == last {
+            return now;
+        }
+        last = now;
+    }
+}
+
+async fn state(world: &World) -> State {
+    let mut state = State::new();
+    add::<ServiceAccount>(world, &mut state).await;
+    add::<ConfigMap>(world, &mut state).await;
+    add::<Service>(world, &mut state).await;
+    add::<PersistentVolumeClaim>(world, &mut state).await;
+    add::<PodDisruptionBudget>(world, &mut state).await;
+    add::<Job>(world, &mut state).await;
+    add::<Deployment>(world, &mut state).await;
+    add::<HorizontalPodAutoscaler>(world, &mut state).await;
+    add::<Ingress>(world, &mut state).await;
+    let topics = crate::topics::Kafka::connect().topics(&format!("{}.", world.namespace));
+    let topics = topics.into_iter().map(|(name, partitions)| (format!("topic {name}"), json!(partitions)));
+    state.extend(topics);
+    state.into_iter().map(|(key, value)| (key.replace(&world.namespace, "NS"), without_chance(&value, world))).collect()
+}
+
+async fn add<K>(world: &World, state: &mut State)
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Serialize + Debug,
+{
+    let ours = ListParams::default().labels("app.kubernetes.io/managed-by=foodplatform-operator");
+    for object in world.api::<K>().list(&ours).await.unwrap() {
+        let key = format!("{} {}", K::kind(&()), object.name_any());
+        state.insert(key, serde_json::to_value(&object).unwrap());
+    }
+}
+
+/// An object without what differs from one time to the next.
+fn without_chance(value: &Value, world: &World) -> Value {
+    static CHANCE: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").unwrap());
+    match value {
+        Value::Object(fields) => {
+            const CHANCE_FIELDS: [&str; 12] = [
+                "managedFields",
+                "resourceVersion",
+                "creationTimestamp",
+                "generation",
+                "status",
+                "uid",
+                "clusterIP",
+                "clusterIPs",
+                "nodePort",
+                "deployment.kubernetes.io/revision",
+                "foodplatform.dev/secret-checksum",
+                "foodplatform.dev/config-checksum",
+            ];
+            let fields = fields.iter().filter(|(name, _)| !CHANCE_FIELDS.contains(&name.as_str()));
+            fields.map(|(name, field)| (name.replace(&world.namespace, "NS"), without_chance(field, world))).collect()
+        }
+        Value::Array(items) => items.iter().map(|item| without_chance(item, world)).collect(),
+        // Kafka's ids of topics, in the record of them.
+        Value::String(text) if text.len() == 22 && !text.contains(['.', '/', ' ']) => json!("ID"),
+        Value::String(text) => {
+            // A Job's name has a hash of what it migrates, which is not the same in two namespaces.
+            let text = text.replace(&world.namespace, "NS").replace(&world.namespace.replace('-', "_"), "NS");
+            json!(CHANCE.replace_all(&text, "UID"))
+        }
+        other => other.clone(),
+    }
+}
+
+/// The names of the objects; those of Jobs without their hash.
+fn names(state: &State) -> Vec<String> {
+    let cut = |name: &String| name.split("-migrate-").next().unwrap_or(name).to_owned();
+    state.keys().map(cut).collect()
+}
+
+fn assert_same(disturbed: &Life, plan: Plan, calm: &Life) {
+    for (what, disturbed, calm) in [
+        ("created", &disturbed.created, &calm.created),
+        ("changed", &disturbed.changed, &calm.changed),
+        ("deleted", &disturbed.deleted, &calm.deleted),
+    ] {
+        assert_eq!(names(disturbed), names(calm), "{what}, {plan:?}");
+        for (name, object) in disturbed.iter().filter(|(name, _)| !name.starts_with("Job ")) {
+            assert_eq!(Some(object), calm.get(name), "{what}, {plan:?}: {name}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_may_end_before_and_after_each_of_its_writes() {
+    /// Writes from one end to the next: few enough lives, and enough work in each of them.
+    const STRIDE: usize = 14;
+    let calm = undisturbed().await;
+    assert!(calm.writes > 2 * STRIDE, "{} writes", calm.writes);
+    let plans = (0..STRIDE)
+        .flat_map(|first| [Moment::Before, Moment::After].map(|moment| Plan::End { first, stride: STRIDE, moment }));
+    let lives = stream::iter(plans).map(|plan| async move { (plan, live(plan).await) }).buffer_unordered(AT_ONCE);
+    let lives: Vec<_> = lives.collect().await;
+    assert_eq!(lives.len(), 2 * STRIDE);
+    for (plan, life) in &lives {
+        assert!(life.ended > 2, "{plan:?}: {life:?}");
+        assert_same(life, *plan, calm);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_call_may_fail_in_every_way() {
+    /// Failures of one platform follow each other at longer and longer times: they are shared out.
+    const SHARES: u64 = 5;
+    let calm = undisturbed().await;
+    let failures = [409, 429, 500, 504].map(Failure::Status).into_iter().chain([Failure::Reset, Failure::AnswerLost]);
+    let plans = failures.flat_map(|how| (0..SHARES).map(move |share| Plan::FailOnce { how, share, of: SHARES }));
+    let lives = stream::iter(plans).map(|plan| async move { (plan, live(plan).await) }).buffer_unordered(2 * AT_ONCE);
+    let lives: Vec<_> = lives.collect().await;
+    let failed: HashSet<_> = lives.iter().flat_map(|(_, life)| life.failed.clone()).collect();
+    for call in
+        ["PATCH deployments", "WATCH deployments", "DELETE ingresses", "PATCH foodplatforms/status", "GET secrets"]
+    {
+        assert!(failed.contains(call), "{call} never failed: {failed:?}");
+    }
+    lives.iter().for_each(|(plan, life)| assert_same(life, *plan, calm));
+}
