@@ -72,16 +72,19 @@ fn api(only: &[&str]) -> Result<()> {
     let kafka = Kafka::start(&binaries, &directory.path().join("kafka"), Ipv4Addr::LOCALHOST.into())?;
     let postgres = start_postgres(directory.path())?;
     let kubeconfig = control_plane.kubeconfig().to_string_lossy();
+    let brokers = kafka.bootstrap_servers();
     let cyclonus = cyclonus(&Cache::open()?, &Progress::new())?.display().to_string();
-    cargo_test(
-        &[&["--package", "foodplatform-operator", "--features", "api-tests", "--test", "api", "--"], only].concat(),
-        &[
-            ("TEST_KUBECONFIG", &kubeconfig),
-            ("TEST_KAFKA", &kafka.bootstrap_servers()),
-            ("TEST_DATABASE_URL", postgres.url()),
-            ("TEST_CYCLONUS", &cyclonus),
-        ],
-    )
+    let environment = [
+        ("TEST_KUBECONFIG", &*kubeconfig),
+        ("TEST_KAFKA", &*brokers),
+        ("TEST_DATABASE_URL", postgres.url()),
+        ("TEST_CYCLONUS", &*cyclonus),
+    ];
+    for package in ["foodplatform-operator", "kubectl-foodplatform"] {
+        let arguments = ["--package", package, "--features", "api-tests", "--test", "api", "--"];
+        cargo_test(&[&arguments, only].concat(), &environment)?;
+    }
+    Ok(())
 }
 
 fn services(only: &[&str]) -> Result<()> {

@@ -39,7 +39,7 @@ const LOG_VOLUME: &str = "logs";
 /// The checksum of the ConfigMap that the pods were started with.
 const CONFIG_CHECKSUM: &str = "foodplatform.dev/config-checksum";
 /// The checksum of the secrets that the pods were started with.
-const SECRET_CHECKSUM: &str = "foodplatform.dev/secret-checksum";
+pub const SECRET_CHECKSUM: &str = "foodplatform.dev/secret-checksum";
 
 pub(super) fn build(
     platform: &Platform,

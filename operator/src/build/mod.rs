@@ -40,9 +40,11 @@ mod tests;
 use kube::core::ApiResource;
 
 pub use child::{ApplyMode, Child};
+pub use deployment::SECRET_CHECKSUM;
 pub use invalid::InvalidPlatform;
 pub use network_policy::Traffic;
 pub use platform::{Autoscaling, DatabaseSecret, Gateway, LogVolume, Logs, Platform, Replicas, ServiceSettings};
+pub use pod::ADMIN_PORT;
 pub use topic_records::{Record, Records};
 pub use topics::WantedTopic;
 

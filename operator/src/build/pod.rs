@@ -17,7 +17,7 @@ pub(super) const HTTP_PORT: i32 = 8080;
 /// That port's name.
 pub(super) const HTTP: &str = "http";
 /// The port of health and metrics.
-pub(super) const ADMIN_PORT: i32 = 9090;
+pub const ADMIN_PORT: i32 = 9090;
 /// That port's name.
 pub(super) const ADMIN: &str = "admin";
 /// The user and group of the images; log claims belong to that group.

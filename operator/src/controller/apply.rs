@@ -40,7 +40,7 @@ pub(super) enum Change {
 
 /// A child that could not be applied.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub enum Failure {
     /// Something is in the way.
     Obstacle(Obstacle),
     /// An object of that name is on its way out; its going wakes the platform up.
@@ -141,11 +141,11 @@ async fn update(context: &Context, platform: &Platform, child: &Child, live: &Dy
     Ok(Change::Updated)
 }
 
-/// Whether we may write over a live object.
+/// Whether we may write over a live object of that kind.
 ///
 /// # Errors
 /// When it is on its way out, or somebody else's.
-pub(super) fn admit(platform: &Platform, kind: &str, live: &DynamicObject) -> Result<(), Failure> {
+pub fn admit(platform: &Platform, kind: &str, live: &DynamicObject) -> Result<(), Failure> {
     let (namespace, name) = (&platform.namespace, live.name_any());
     if live.metadata.deletion_timestamp.is_some() {
         return Err(Failure::Leaving(format!("{kind} {namespace}/{name} is being deleted")));
@@ -184,7 +184,7 @@ async fn find(context: &Context, platform: &Platform, child: &Child) -> Result<O
 
 /// The replicas to set for an autoscaler to go on from: the live ones while they are still ours, and its fewest where
 /// there are none, for it leaves a Deployment alone that has no replicas.
-fn replicas_to_hand_over(platform: &Platform, child: &Child, built: &Value, live: &Value) -> Option<i64> {
+pub fn replicas_to_hand_over(platform: &Platform, child: &Child, built: &Value, live: &Value) -> Option<i64> {
     const PATH: [&str; 2] = ["spec", "replicas"];
     if child.kind() != "Deployment" || built.pointer("/spec/replicas").is_some() {
         return None;

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, str, sync::Mutex};
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::ResourceExt as _;
+use kube::ResourceExt;
 
 use super::{
     context::{Context, lock, request},
@@ -52,7 +52,7 @@ impl Secrets {
 /// # Errors
 /// When the API server can't be asked. A Secret that isn't there or lacks the key is an obstacle.
 pub(super) async fn database(context: &Context, platform: &Platform) -> Result<Result<Database, Obstacle>, Error> {
-    let DatabaseSecret { name, key } = &platform.database;
+    let name = &platform.database.name;
     let namespace = &platform.namespace;
     let watched = context.live.secret_version(namespace, name);
     if let Some(database) = watched.and_then(|version| context.secrets.get(platform, &version)) {
@@ -60,29 +60,37 @@ pub(super) async fn database(context: &Context, platform: &Platform) -> Result<R
     }
     let api = context.api::<Secret>(namespace);
     let what = || format!("reading Secret {namespace}/{name}");
-    let Some(secret) = request(Step::Dereference, what, api.get_opt(name)).await? else {
-        return Ok(Err(Obstacle::new(
-            Reason::SecretNotFound,
-            format!("Secret {namespace}/{name} is not there: create it with key {key}, the database's URL"),
-        )));
+    let secret = request(Step::Dereference, what, api.get_opt(name)).await?;
+    let url = match database_url(platform, secret.as_ref()) {
+        Ok(url) => url,
+        Err(obstacle) => return Ok(Err(obstacle)),
     };
-    let value = secret.data.as_ref().and_then(|data| data.get(key)).filter(|value| !value.0.is_empty());
-    let Some(value) = value else {
-        return Ok(Err(Obstacle::new(
-            Reason::SecretNotFound,
-            format!("Secret {namespace}/{name} has no key {key}: add it, with the database's URL as its value"),
-        )));
-    };
-    let address: Option<Address> = str::from_utf8(&value.0).ok().and_then(|url| url.parse().ok());
+    let address: Option<Address> = str::from_utf8(url).ok().and_then(|url| url.parse().ok());
     let database = Database {
         dereferenced: Dereferenced {
-            database_checksum: checksum::secret(&platform.uid, &value.0),
+            database_checksum: checksum::secret(&platform.uid, url),
             database_port: Some(address.as_ref().map_or(DEFAULT_PORT, Address::port)),
         },
         address,
     };
-    let known =
-        Known { secret: platform.database.clone(), version: secret.resource_version(), database: database.clone() };
+    let version = secret.as_ref().and_then(ResourceExt::resource_version);
+    let known = Known { secret: platform.database.clone(), version, database: database.clone() };
     lock(&context.secrets.0).insert(platform.uid.clone(), known);
     Ok(Ok(database))
+}
+
+/// The database's URL in the Secret that the spec names, which is `None` when it isn't there.
+///
+/// # Errors
+/// When the Secret isn't there or lacks the key.
+pub fn database_url<'a>(platform: &Platform, secret: Option<&'a Secret>) -> Result<&'a [u8], Obstacle> {
+    let Platform { namespace, database: DatabaseSecret { name, key }, .. } = platform;
+    let missing = |what: String| Obstacle::new(Reason::SecretNotFound, format!("Secret {namespace}/{name} {what}"));
+    let Some(secret) = secret else {
+        return Err(missing(format!("is not there: create it with key {key}, the database's URL")));
+    };
+    match secret.data.as_ref().and_then(|data| data.get(key)) {
+        Some(url) if !url.0.is_empty() => Ok(&url.0),
+        _ => Err(missing(format!("has no key {key}: add it, with the database's URL as its value"))),
+    }
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 /// Why an object has to be written.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Difference {
+pub enum Difference {
     /// A built field is missing in the live object or has another value there; its path.
     Field(String),
     /// We own a field that is no longer built; its path.
@@ -18,7 +18,7 @@ pub(super) enum Difference {
 
 /// The first reason to write `built` over `live`, if there is one. `manager` is our field manager.
 #[must_use]
-pub(super) fn difference(built: &Value, live: &Value, manager: &str) -> Option<Difference> {
+pub fn difference(built: &Value, live: &Value, manager: &str) -> Option<Difference> {
     for (part, wanted) in built.as_object().into_iter().flatten() {
         // Live objects out of a list don't carry their type, and no builder speaks of the status.
         if !matches!(part.as_str(), "apiVersion" | "kind" | "status")

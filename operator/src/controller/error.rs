@@ -119,7 +119,7 @@ impl Error {
 }
 
 /// What went wrong with a request, for people: of an answer only its message.
-fn words(error: &kube::Error) -> String {
+pub fn words(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(answer) if !answer.message.is_empty() => answer.message.clone(),
         kube::Error::Api(answer) => format!("{} {}", answer.code, answer.reason).trim_end().to_owned(),

@@ -43,6 +43,21 @@ mod topics;
 mod trim;
 mod validate;
 
+/// What the steps decide, without doing it: for those who want to know what a reconciliation would do, and why.
+pub mod decisions {
+    pub use super::{
+        apply::{Failure, admit, replicas_to_hand_over},
+        dereference::database_url,
+        diff::{Difference, difference},
+        error::words,
+        obstacle::Obstacle,
+        pods::{failure_of, is_ready, trouble},
+        prune::is_surplus,
+        rollout::roll_back,
+        served::is_served,
+    };
+}
+
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use futures::{

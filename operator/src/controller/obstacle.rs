@@ -128,7 +128,7 @@ impl fmt::Display for Reason {
 
 /// Something that keeps a platform from being ready.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Obstacle {
+pub struct Obstacle {
     /// In a word.
     pub reason: Reason,
     /// In a sentence that says what is wrong, where, and what to do.

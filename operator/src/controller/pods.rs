@@ -20,13 +20,13 @@ pub(super) fn is(pod: &Pod, service: FoodService, role: &str) -> bool {
 }
 
 /// Whether the pod is ready to serve.
-pub(super) fn is_ready(pod: &Pod) -> bool {
+pub fn is_ready(pod: &Pod) -> bool {
     condition(pod, "Ready").is_some_and(|(status, _)| status == "True")
 }
 
 /// Why a pod of a service doesn't become ready, if something is wrong with it. The sentence stays the same from one
 /// attempt to the next.
-pub(super) fn trouble(service: FoodService, pod: &Pod) -> Option<Obstacle> {
+pub fn trouble(service: FoodService, pod: &Pod) -> Option<Obstacle> {
     if is_ready(pod) || pod.metadata.deletion_timestamp.is_some() {
         return None;
     }
@@ -69,7 +69,7 @@ fn container_trouble(service: FoodService, pod: &str, container: &ContainerStatu
 }
 
 /// What the first container of a pod that ended with an error said last.
-pub(super) fn failure_of(pod: &Pod) -> Option<String> {
+pub fn failure_of(pod: &Pod) -> Option<String> {
     containers(pod).iter().find_map(last_words)
 }
 

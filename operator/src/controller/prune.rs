@@ -1,7 +1,5 @@
 //! Removes children that are no longer built.
 
-use std::collections::HashSet;
-
 use kube::{
     ResourceExt as _,
     api::{ApiResource, DeleteParams, DynamicObject, Preconditions},
@@ -34,19 +32,13 @@ pub(super) async fn prune(
     settled: bool,
     blocked: &[FoodService],
 ) -> Result<Vec<String>, Error> {
-    let built: HashSet<(&str, String)> = children.iter().map(|child| (child.kind(), child.name())).collect();
     let mut removed = Vec::new();
     for (resource, live) in context.live.children_of(&platform.namespace, &platform.name) {
         let name = live.name_any();
-        let ours = live.owner_references().iter().any(|o| o.controller == Some(true) && o.uid == platform.uid);
         let service = live.labels().get(labels::NAME);
         let blocked = blocked.iter().any(|blocked| service.is_some_and(|service| service == blocked.as_str()));
-        if !ours
-            || blocked
-            || live.metadata.deletion_timestamp.is_some()
-            || built.contains(&(resource.kind.as_str(), name.clone()))
-            || (!settled && is_in_use(&resource.kind, children))
-        {
+        let has_to_wait = blocked || (!settled && is_in_use(&resource.kind, children));
+        if has_to_wait || !is_surplus(platform, children, &resource.kind, &live) {
             continue;
         }
         if remove(context, &resource, &live).await? {
@@ -54,6 +46,14 @@ pub(super) async fn prune(
         }
     }
     Ok(removed)
+}
+
+/// Whether a live object of that kind is the platform's own, and is not built any more.
+pub fn is_surplus(platform: &Platform, children: &Children, kind: &str, live: &DynamicObject) -> bool {
+    let name = live.name_any();
+    let ours = live.owner_references().iter().any(|o| o.controller == Some(true) && o.uid == platform.uid);
+    let built = children.iter().any(|child| child.kind() == kind && child.name() == name);
+    ours && !built && live.metadata.deletion_timestamp.is_none()
 }
 
 /// Whether pods of an older version may still need an object of `kind` that is no longer built.

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Gives each service whose rollout has failed the image that was last ready.
-pub(super) fn roll_back(platform: &mut Platform, status: &FoodPlatformStatus) {
+pub fn roll_back(platform: &mut Platform, status: &FoodPlatformStatus) {
     if platform.on_failure != OnFailure::Rollback {
         return;
     }

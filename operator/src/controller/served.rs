@@ -36,7 +36,11 @@ pub(super) async fn wait(client: Client, resource: ApiResource, served: watch::S
     }
 }
 
-async fn is_served(client: &Client, resource: &ApiResource) -> Result<bool, kube::Error> {
+/// Whether the cluster has the kind.
+///
+/// # Errors
+/// When the API server can't be asked.
+pub async fn is_served(client: &Client, resource: &ApiResource) -> Result<bool, kube::Error> {
     match client.list_api_group_resources(&resource.api_version).await {
         Ok(list) => Ok(list.resources.iter().any(|known| known.kind == resource.kind)),
         // Of a group that it lacks, the API server says so in plain text, without a reason.

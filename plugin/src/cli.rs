@@ -1,0 +1,210 @@
+//! What can be asked for.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use foodplatform_operator::api::FoodService;
+use jiff::SignedDuration;
+
+/// Look after food-delivery platforms
+///
+/// A FoodPlatform is one resource from which the operator makes five services (order, cook, delivery, mypage, gateway)
+/// with their autoscalers, log volumes and Kafka topics. These commands show how it stands and change what people
+/// change most; everything else is `kubectl edit foodplatform` or your git repository.
+#[derive(Debug, Parser)]
+#[command(name = "kubectl foodplatform", bin_name = "kubectl foodplatform", version, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Which cluster, and where in it: as kubectl has it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Cluster")]
+pub(crate) struct Connection {
+    /// The platform's namespace [default: that of the context]
+    #[arg(short, long, global = true)]
+    pub(crate) namespace: Option<String>,
+    /// The context of the kubeconfig to use [default: its current one]
+    #[arg(long, global = true)]
+    pub(crate) context: Option<String>,
+    /// The kubeconfig to use [default: $KUBECONFIG, or ~/.kube/config]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show how a platform stands: conditions, services, pods, volumes, topics, consumer lag
+    ///
+    /// The tree shows what the operator says in the resource's status, and beside it what only the pods can tell: their
+    /// state, what is wrong with them, and how many Kafka messages each service has still to read (its lag). The lag is
+    /// read from the pods' metrics by way of the API server, which takes the right to get pods/proxy; without it the
+    /// rest is shown.
+    ///
+    /// Ends with 0 when the platform is Ready, 1 when it is not (or the operator has not seen its newest spec yet), and
+    /// 2 when it can't be told.
+    #[command(after_help = "Examples:
+  kubectl foodplatform status quickstart -n food
+  kubectl foodplatform status quickstart -n food -o json | jq '.services[] | {name, lag}'
+  until kubectl foodplatform status quickstart -n food >/dev/null; do sleep 1; done")]
+    Status(Status),
+    /// Show what the operator of this plugin's version would change in the cluster, without changing it
+    ///
+    /// Use it before an upgrade of the operator, with the plugin of the new version; or on a paused platform, to see
+    /// what `resume` would bring about. Every object that the platform is made of is built as the operator builds it, and
+    /// the API server is asked what it would become (a server-side dry run). Kafka topics are not compared.
+    ///
+    /// It needs the rights to read those objects and, where something differs, to patch them. Where the Secret with the
+    /// database's URL can't be read, what the pods were started with is taken for it.
+    ///
+    /// Ends with 0 when nothing would be changed, 1 when something would be, and 2 when it can't be told: as kubectl diff
+    /// does.
+    Diff {
+        /// The platform
+        name: String,
+    },
+    /// Have the operator leave a platform as it is (spec.paused)
+    ///
+    /// Until `resume` nothing of it is created, changed, healed or deleted; it runs on. Where the resource is kept in
+    /// git, set spec.paused there instead, or it is undone.
+    Pause {
+        /// The platform
+        name: String,
+    },
+    /// Have the operator look after a paused platform again
+    ///
+    /// What has changed in the spec meanwhile is brought about then: `diff` shows it beforehand.
+    Resume {
+        /// The platform
+        name: String,
+    },
+    /// Set services back to the images that were last ready
+    ///
+    /// The operator notes in the status, for each service, the last image with which all of its pods were ready. Where
+    /// the spec asks for another one now, spec.services.SERVICE.image is set to it. To go forward again, remove that
+    /// field, or set another image. Database migrations only ever add, so that older images work with newer schemas.
+    #[command(after_help = "Examples:
+  kubectl foodplatform rollback quickstart --dry-run
+  kubectl foodplatform rollback quickstart --service cook
+  kubectl foodplatform rollback quickstart --to-tag 1.4.0
+  kubectl foodplatform rollback quickstart --service cook --to ghcr.io/example/cook:1.4.0")]
+    Rollback(Rollback),
+    /// Show the logs of a platform's pods, merged
+    ///
+    /// Lines of all pods come in the order of their times, each with its service and pod in front. The services log JSON,
+    /// which is shown as time, level, message and fields.
+    #[command(after_help = "Examples:
+  kubectl foodplatform logs quickstart --since 10m
+  kubectl foodplatform logs quickstart order -f --tail 20
+  kubectl foodplatform logs quickstart --raw | jq 'select(.level == \"ERROR\")'")]
+    Logs(Logs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// The platform
+    pub(crate) name: String,
+    /// Print it for machines instead
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub(crate) output: Option<Output>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Output {
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rollback {
+    /// The platform
+    pub(crate) name: String,
+    /// Only this service [default: all of them]
+    #[arg(long, value_parser = service)]
+    pub(crate) service: Option<FoodService>,
+    /// To this tag of spec.image.registry, instead of what was last ready
+    #[arg(long, value_name = "TAG", conflicts_with = "to")]
+    pub(crate) to_tag: Option<String>,
+    /// To this image, instead of what was last ready; for one service
+    #[arg(long, value_name = "IMAGE", requires = "service")]
+    pub(crate) to: Option<String>,
+    /// Only say what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    /// The platform
+    pub(crate) name: String,
+    /// Only this service [default: all of them]
+    #[arg(value_parser = service)]
+    pub(crate) service: Option<FoodService>,
+    /// Go on with what is logged from now on, also by pods that are yet to come
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Only lines that are not older than this, such as 30s, 5m or 1h30m
+    #[arg(long, value_name = "DURATION", value_parser = since)]
+    pub(crate) since: Option<SignedDuration>,
+    /// Only this many of the last lines of each pod [default: all]
+    #[arg(long, value_name = "LINES", value_parser = clap::value_parser!(i64).range(0..))]
+    pub(crate) tail: Option<i64>,
+    /// Lines as they were logged, with nothing in front: for programs
+    #[arg(long)]
+    pub(crate) raw: bool,
+}
+
+fn service(name: &str) -> Result<FoodService, String> {
+    FoodService::ALL.into_iter().find(|service| service.as_str() == name).ok_or_else(|| {
+        let names = FoodService::ALL.map(FoodService::as_str);
+        format!("the services are {}", names.join(", "))
+    })
+}
+
+fn since(text: &str) -> Result<SignedDuration, String> {
+    let duration: SignedDuration = text.parse().map_err(|error| format!("not a duration such as 5m: {error}"))?;
+    // The API server counts in whole seconds, and takes no less than one.
+    if duration.as_secs() < 1 { Err("at least 1s".to_owned()) } else { Ok(duration) }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_holds_together() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn cluster_flags_are_taken_behind_the_command_as_plugins_get_them() {
+        let line = ["kubectl foodplatform", "status", "shop", "-n", "food", "--context", "c", "--kubeconfig", "/k"];
+        let Connection { namespace, context, kubeconfig } = Arguments::parse_from(line).connection;
+        assert_eq!(
+            (namespace.as_deref(), context.as_deref(), kubeconfig),
+            (Some("food"), Some("c"), Some("/k".into()))
+        );
+    }
+
+    #[test]
+    fn an_image_is_for_one_service() {
+        let parse = |arguments: &[&str]| {
+            let line = [&["kubectl foodplatform", "rollback", "shop"], arguments].concat();
+            Arguments::try_parse_from(line).map(drop).map_err(|error| error.kind())
+        };
+        assert_eq!(parse(&["--to", "r/cook:1", "--service", "cook"]), Ok(()));
+        assert_eq!(parse(&["--to", "r/cook:1"]), Err(clap::error::ErrorKind::MissingRequiredArgument));
+        assert_eq!(parse(&["--service", "chef"]), Err(clap::error::ErrorKind::ValueValidation));
+    }
+
+    #[test]
+    fn durations_are_those_of_kubectl() {
+        assert_eq!(since("1h30m"), Ok(SignedDuration::from_mins(90)));
+        assert_eq!(since("500ms"), Err("at least 1s".to_owned()));
+        assert!(since("soon").is_err());
+    }
+}

@@ -1,0 +1,107 @@
+//! `diff`: what the operator of this version would change.
+//!
+//! The steps are the operator's own (see `foodplatform_operator::controller`), but that nothing is written: where it would
+//! apply a child, the API server is asked what would become of it.
+
+mod change;
+mod dry_run;
+mod live;
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+use foodplatform_operator::{
+    build::{self, Child, Dereferenced, Platform, SECRET_CHECKSUM, checksum},
+    controller::decisions::{database_url, is_surplus, roll_back, words},
+};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt as _;
+
+use self::{change::Change, live::Live};
+use crate::{cluster::Cluster, paint};
+
+/// What the command ends with when something would be changed.
+const DIFFERENT: u8 = 1;
+/// Requests that are under way at the same time.
+const CONCURRENCY: usize = 8;
+
+pub(crate) async fn run(cluster: &Cluster, name: &str) -> Result<ExitCode> {
+    let resource = cluster.platform(name).await?;
+    if resource.metadata.deletion_timestamp.is_some() {
+        paint::note("the platform is being deleted: the operator changes nothing of it any more");
+        return Ok(ExitCode::SUCCESS);
+    }
+    if resource.spec.paused.unwrap_or_default() {
+        paint::note("the platform is paused: this is what would be changed after resume");
+    }
+    let mut platform = Platform::new(&resource).context("the operator can't build this platform")?;
+    roll_back(&mut platform, &resource.status.unwrap_or_default());
+    let live = Live::read(cluster, &platform).await?;
+    let changes = changes(cluster, &platform, &live).await?;
+    if changes.is_empty() {
+        paint::note("nothing would be changed");
+        return Ok(ExitCode::SUCCESS);
+    }
+    for change in changes {
+        paint::print(&change.show()?)?;
+    }
+    Ok(ExitCode::from(DIFFERENT))
+}
+
+/// What would be created and changed, in the order in which the operator does it, and then what would be removed.
+async fn changes(cluster: &Cluster, platform: &Platform, live: &Live) -> Result<Vec<Change>> {
+    let dereferenced = dereference(cluster, platform, live).await?;
+    let is_complete = dereferenced.is_some();
+    let unknown = Dereferenced { database_checksum: String::new() };
+    let children = build::children(platform, &dereferenced.unwrap_or(unknown));
+    // Without the Secret the operator goes no further, either.
+    let compared: Vec<&Child> =
+        if is_complete { children.iter().collect() } else { children.foundations.iter().collect() };
+    let mut outcomes =
+        stream::iter(compared).map(|child| dry_run::change(cluster, platform, child, live)).buffered(CONCURRENCY);
+    let mut changes = Vec::new();
+    while let Some(outcome) = outcomes.try_next().await? {
+        outcome.notes.iter().for_each(paint::note);
+        changes.extend(outcome.change);
+    }
+    if is_complete {
+        let surplus = live.iter().filter(|(resource, object)| is_surplus(platform, &children, &resource.kind, object));
+        changes.extend(surplus.map(|(resource, object)| Change::removed(resource, object)));
+    }
+    Ok(changes)
+}
+
+/// What the children depend on; `None` where the operator would wait for it.
+async fn dereference(cluster: &Cluster, platform: &Platform, live: &Live) -> Result<Option<Dereferenced>> {
+    let (namespace, name) = (&platform.namespace, &platform.database.name);
+    let secret = match cluster.api::<Secret>().get_opt(name).await {
+        Ok(secret) => secret,
+        Err(kube::Error::Api(answer)) if answer.code == 403 => return Ok(started_with(platform, live)),
+        Err(error) => bail!("reading Secret {namespace}/{name}: {}", words(&error)),
+    };
+    Ok(match database_url(platform, secret.as_ref()) {
+        Ok(url) => Some(Dereferenced { database_checksum: checksum::secret(&platform.uid, url) }),
+        Err(obstacle) => {
+            paint::note(format!("{}; until then the operator starts nothing", obstacle.message));
+            None
+        }
+    })
+}
+
+/// The same as far as the Deployments tell it, for those who may not read the Secret.
+fn started_with(platform: &Platform, live: &Live) -> Option<Dereferenced> {
+    let secret = format!("Secret {}/{}", platform.namespace, platform.database.name);
+    let known = live.iter().filter(|(resource, _)| resource.kind == "Deployment").find_map(|(_, deployment)| {
+        let annotations = deployment.data.pointer("/spec/template/metadata/annotations")?;
+        Some((deployment.name_any(), annotations.get(SECRET_CHECKSUM)?.as_str()?.to_owned()))
+    });
+    let Some((deployment, database_checksum)) = known else {
+        paint::note(format!("you may not read {secret}: what depends on it, the pods, is not compared"));
+        return None;
+    };
+    paint::note(format!(
+        "you may not read {secret}: it is taken for what the pods of Deployment {deployment} were started with"
+    ));
+    Some(Dereferenced { database_checksum })
+}

@@ -1,0 +1,54 @@
+//! `kubectl foodplatform`: looks after food-delivery platforms from the command line.
+
+mod cli;
+mod cluster;
+mod diff;
+mod logs;
+mod paint;
+mod pause;
+mod rollback;
+mod status;
+
+use std::{io, process::ExitCode};
+
+use anyhow::Result;
+use clap::Parser as _;
+
+use crate::{
+    cli::{Arguments, Command},
+    cluster::Cluster,
+};
+
+/// What a command ends with when it could not do its work.
+const FAILED: u8 = 2;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments).await {
+        Ok(code) => code,
+        // Whoever read the output has seen enough, as `head` has.
+        Err(error) if is_closed(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            anstream::eprintln!("{}: {error:#}", paint::bad("error"));
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<ExitCode> {
+    let cluster = Cluster::connect(&arguments.connection).await?;
+    match arguments.command {
+        Command::Status(wanted) => status::run(&cluster, &wanted).await,
+        Command::Diff { name } => diff::run(&cluster, &name).await,
+        Command::Pause { name } => pause::run(&cluster, &name, true).await,
+        Command::Resume { name } => pause::run(&cluster, &name, false).await,
+        Command::Rollback(wanted) => rollback::run(&cluster, &wanted).await,
+        Command::Logs(wanted) => logs::run(&cluster, &wanted).await,
+    }
+}
+
+fn is_closed(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<io::Error>();
+    io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
