@@ -65,17 +65,25 @@ impl fmt::Display for Service {
     }
 }
 
-/// The binary of a service: in `TEST_BIN_DIR`, or where cargo puts it beside this test's own.
+/// The binary of a service.
 fn binary(service: Service) -> PathBuf {
+    program(service.name())
+}
+
+/// A program of the workspace: in `TEST_BIN_DIR`, or where cargo puts it beside this test's own.
+///
+/// # Panics
+/// When it is not there.
+pub fn program(package: &str) -> PathBuf {
     let directory = env::var_os("TEST_BIN_DIR").map(PathBuf::from).unwrap_or_else(|| {
         // target/PROFILE/deps/TEST: two directories up.
         let test = env::current_exe().expect("the path of this test");
         test.ancestors().nth(2).expect("a test lies in deps/ of its profile").to_owned()
     });
-    let path = directory.join(service.name());
+    let path = directory.join(package);
     assert!(
         path.is_file(),
-        "{} is missing: run `cargo xtask test services`, or `cargo build --package {service}` first",
+        "{} is missing: run `cargo xtask test`, or `cargo build --package {package}` first",
         path.display()
     );
     path

@@ -17,6 +17,11 @@ pub fn kubeconfig() -> PathBuf {
     required("TEST_KUBECONFIG").into()
 }
 
+/// The kubectl of that cluster.
+pub fn kubectl() -> PathBuf {
+    required("TEST_KUBECTL").into()
+}
+
 /// The base URL of the quickstart's gateway as seen from this machine.
 pub fn gateway() -> String {
     required("TEST_GATEWAY").trim_end_matches('/').to_owned()

@@ -168,6 +168,7 @@ fn on_cluster(instance: &Instance, only: &[&str], environment: &[(&str, &str)]) 
     ];
     variables.extend(environment.iter().map(|(name, value)| (*name, (*value).to_owned())));
     let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    cargo("build", &["--package", "kubectl-foodplatform"], &[])?;
     // One after another: they all look at the same cluster.
     let arguments =
         ["--package", "tests", "--features", "cluster-tests", "--test", "cluster", "--", "--test-threads=1"];

@@ -78,6 +78,7 @@ struct Followed<'a> {
     reading: HashMap<String, Reading>,
 }
 
+#[derive(Debug)]
 struct Reading {
     container: String,
     is_over: bool,
@@ -87,12 +88,8 @@ impl Followed<'_> {
     /// Begins to read a container that has started.
     fn look_at(&mut self, pod: &Pod) {
         let Some(source) = Source::new(pod) else { return };
-        match self.reading.get(&source.pod) {
-            // The one before it comes to its end first.
-            Some(reading) if !reading.is_over || reading.container == source.container => {}
-            // Printed before all this.
-            None if !source.runs && self.seen.contains_key(&source.pod) => {}
-            _ => self.read(source, Duration::ZERO),
+        if is_due(self.reading.get(&source.pod), &source, self.seen.contains_key(&source.pod)) {
+            self.read(source, Duration::ZERO);
         }
     }
 
@@ -122,11 +119,9 @@ impl Followed<'_> {
     /// Goes on with the pod whose log has come to its end, if there is more to come.
     async fn ended(&mut self, source: &Source) {
         match self.pods.get_opt(&source.pod).await {
-            Ok(Some(pod)) => match Source::new(&pod) {
-                Some(now) if now.container != source.container => self.read(now, Duration::ZERO),
-                // The connection has ended, not the container; or the kubelet has yet to say so.
-                Some(now) if now.runs => self.read(now, AGAIN),
-                _ => {
+            Ok(Some(pod)) => match after_the_end(source, Source::new(&pod)) {
+                Some((now, wait)) => self.read(now, wait),
+                None => {
                     if let Some(reading) = self.reading.get_mut(&source.pod) {
                         reading.is_over = true;
                     }
@@ -139,6 +134,25 @@ impl Followed<'_> {
             }
         }
     }
+}
+
+/// Whether a container is to be read that has just been seen. `is_printed`: lines of its pod have been printed.
+fn is_due(reading: Option<&Reading>, source: &Source, is_printed: bool) -> bool {
+    match reading {
+        // One that is read comes to its end before the next of the pod has its turn.
+        Some(reading) => reading.is_over && reading.container != source.container,
+        None => source.runs || !is_printed,
+    }
+}
+
+/// What is to be read when the log of `source` has come to its end, and how long to wait before: `now` is its pod.
+fn after_the_end(source: &Source, now: Option<Source>) -> Option<(Source, Duration)> {
+    let now = now?;
+    if now.container != source.container {
+        return Some((now, Duration::ZERO));
+    }
+    // The connection has ended, not the container; or the kubelet has yet to say so.
+    now.runs.then_some((now, AGAIN))
 }
 
 /// What may lie after `last`. The API server takes whole seconds only.
@@ -166,6 +180,41 @@ async fn read(pods: Api<Pod>, source: Source, window: LogParams, wait: Duration,
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn source(container: &str, runs: bool) -> Source {
+        Source { service: "order".into(), pod: "shop-order-1".into(), container: container.into(), runs }
+    }
+
+    #[test]
+    fn each_container_is_read_once_and_one_after_the_other() {
+        let reading = |container: &str, is_over| Some(Reading { container: container.into(), is_over });
+        for (reading, source, is_printed, expected) in [
+            (None, source("a", true), false, true),
+            (None, source("a", true), true, true),
+            (None, source("a", false), false, true),
+            (None, source("a", false), true, false),
+            (reading("a", false), source("a", true), true, false),
+            (reading("a", false), source("b", true), true, false),
+            (reading("a", true), source("a", false), true, false),
+            (reading("a", true), source("b", true), true, true),
+        ] {
+            assert_eq!(is_due(reading.as_ref(), &source, is_printed), expected, "{source:?} after {reading:?}");
+        }
+    }
+
+    #[test]
+    fn what_follows_on_the_end_of_a_log_is_what_the_pod_is_then() {
+        let ended = source("a", true);
+        assert_eq!(after_the_end(&ended, None), None);
+        assert_eq!(after_the_end(&ended, Some(source("a", false))), None, "it has ended");
+        assert_eq!(
+            after_the_end(&ended, Some(source("a", true))),
+            Some((source("a", true), AGAIN)),
+            "the connection has"
+        );
+        let restarted = source("b", true);
+        assert_eq!(after_the_end(&ended, Some(restarted.clone())), Some((restarted, Duration::ZERO)));
+    }
 
     #[test]
     fn a_log_is_asked_for_from_the_second_on_that_was_seen_last() {

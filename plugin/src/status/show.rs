@@ -34,7 +34,7 @@ pub(super) fn show(view: &View, now: Timestamp) -> String {
         text.push('\n');
     }
     let sections = [
-        ("Conditions", view.conditions.iter().map(|condition| condition_node(condition, now)).collect::<Vec<_>>()),
+        ("Conditions", condition_nodes(&view.conditions, now)),
         ("Services", view.services.iter().map(|service| service_node(service, &view.topic_prefix, now)).collect()),
         ("Volumes", view.volumes.iter().map(volume_node).collect()),
         ("Topics", view.topics.iter().map(topic_node).collect()),
@@ -54,13 +54,20 @@ fn headline(view: &View, now: Timestamp) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join("  ") + "\n"
 }
 
-fn condition_node(condition: &Condition, now: Timestamp) -> Node {
-    Node::default()
-        .cell(PLAIN, &condition.type_)
-        .cell(style_of(condition), &condition.status)
-        .cell(PLAIN, &condition.reason)
-        .cell(FAINT, age(condition.last_transition_time.0, now))
-        .cell(PLAIN, &condition.message)
+fn condition_nodes(conditions: &[Condition], now: Timestamp) -> Vec<Node> {
+    let node = |(index, condition): (usize, &Condition)| {
+        let node = Node::default()
+            .cell(PLAIN, &condition.type_)
+            .cell(style_of(condition), &condition.status)
+            .cell(PLAIN, &condition.reason)
+            .cell(FAINT, age(condition.last_transition_time.0, now));
+        // What stalls a platform keeps it from being ready, too: once is enough.
+        match conditions[..index].iter().find(|before| before.message == condition.message) {
+            Some(before) if !condition.message.is_empty() => node.cell(FAINT, format!("as {}", before.type_)),
+            _ => node.cell(PLAIN, &condition.message),
+        }
+    };
+    conditions.iter().enumerate().map(node).collect()
 }
 
 fn style_of(condition: &Condition) -> Style {

@@ -10,5 +10,6 @@ mod healing;
 mod logs;
 mod measures;
 mod orders;
+mod plugin;
 mod refusals;
 mod resources;
