@@ -66,7 +66,7 @@ impl Cluster {
 async fn config(wanted: &Connection) -> Result<Config> {
     let Connection { context, kubeconfig, .. } = wanted;
     if context.is_none() && kubeconfig.is_none() {
-        return Config::infer().await.context("no cluster is configured here: see kubectl config view");
+        return Config::infer().await.context("no cluster is configured here: name one by --kubeconfig or $KUBECONFIG");
     }
     let file = match kubeconfig {
         Some(path) => Kubeconfig::read_from(path),

@@ -30,7 +30,7 @@ async fn main() -> ExitCode {
         // Whoever read the output has seen enough, as `head` has.
         Err(error) if is_closed(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            anstream::eprintln!("{}: {error:#}", paint::bad("error"));
+            anstream::eprintln!("{}: {}", paint::bad("error"), told(&error));
             ExitCode::from(FAILED)
         }
     }
@@ -48,7 +48,28 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
     }
 }
 
+/// The error with its causes, but for those that it tells itself.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
+        "" => cause,
+        told if told.contains(&cause) => told.to_owned(),
+        told => format!("{told}: {cause}"),
+    })
+}
+
 fn is_closed(error: &anyhow::Error) -> bool {
     let io = error.downcast_ref::<io::Error>();
     io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let cause = io::Error::other("no such file");
+        let error = anyhow::Error::new(cause).context("reading k: no such file").context("no cluster");
+        assert_eq!(told(&error), "no cluster: reading k: no such file");
+    }
 }
