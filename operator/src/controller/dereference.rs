@@ -65,18 +65,23 @@ pub(super) async fn database(context: &Context, platform: &Platform) -> Result<R
         Ok(url) => url,
         Err(obstacle) => return Ok(Err(obstacle)),
     };
-    let address: Option<Address> = str::from_utf8(url).ok().and_then(|url| url.parse().ok());
-    let database = Database {
-        dereferenced: Dereferenced {
-            database_checksum: checksum::secret(&platform.uid, url),
-            database_port: Some(address.as_ref().map_or(DEFAULT_PORT, Address::port)),
-        },
-        address,
-    };
+    let database = Database { address: address(url), dereferenced: dereferenced(platform, url) };
     let version = secret.as_ref().and_then(ResourceExt::resource_version);
     let known = Known { secret: platform.database.clone(), version, database: database.clone() };
     lock(&context.secrets.0).insert(platform.uid.clone(), known);
     Ok(Ok(database))
+}
+
+/// What the children of a platform depend on, when this is its database's URL.
+pub fn dereferenced(platform: &Platform, url: &[u8]) -> Dereferenced {
+    Dereferenced {
+        database_checksum: checksum::secret(&platform.uid, url),
+        database_port: Some(address(url).as_ref().map_or(DEFAULT_PORT, Address::port)),
+    }
+}
+
+fn address(url: &[u8]) -> Option<Address> {
+    str::from_utf8(url).ok()?.parse().ok()
 }
 
 /// The database's URL in the Secret that the spec names, which is `None` when it isn't there.

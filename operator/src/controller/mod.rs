@@ -47,7 +47,7 @@ mod validate;
 pub mod decisions {
     pub use super::{
         apply::{Failure, admit, replicas_to_hand_over},
-        dereference::database_url,
+        dereference::{database_url, dereferenced},
         diff::{Difference, difference},
         error::words,
         obstacle::Obstacle,

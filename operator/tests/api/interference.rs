@@ -101,7 +101,7 @@ impl Interference {
         match self.plan {
             Plan::End { first, stride, moment } if is_write(&request) => {
                 let write = self.writes.fetch_add(1, Ordering::SeqCst);
-                if write < first || (write - first) % stride != 0 {
+                if write < first || !(write - first).is_multiple_of(stride) {
                     return send(request).await;
                 }
                 if moment == Moment::After {

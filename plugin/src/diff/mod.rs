@@ -11,8 +11,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use foodplatform_operator::{
-    build::{self, Child, Dereferenced, Platform, SECRET_CHECKSUM, checksum},
-    controller::decisions::{database_url, is_surplus, roll_back, words},
+    build::{self, Child, Dereferenced, Platform, SECRET_CHECKSUM},
+    controller::decisions::{database_url, dereferenced, is_surplus, roll_back, words},
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::api::core::v1::Secret;
@@ -53,8 +53,8 @@ pub(crate) async fn run(cluster: &Cluster, name: &str) -> Result<ExitCode> {
 async fn changes(cluster: &Cluster, platform: &Platform, live: &Live) -> Result<Vec<Change>> {
     let dereferenced = dereference(cluster, platform, live).await?;
     let is_complete = dereferenced.is_some();
-    let unknown = Dereferenced { database_checksum: String::new() };
-    let children = build::children(platform, &dereferenced.unwrap_or(unknown));
+    let dereferenced = dereferenced.unwrap_or_default();
+    let children = build::children(platform, &dereferenced);
     // Without the Secret the operator goes no further, either.
     let compared: Vec<&Child> =
         if is_complete { children.iter().collect() } else { children.foundations.iter().collect() };
@@ -66,7 +66,11 @@ async fn changes(cluster: &Cluster, platform: &Platform, live: &Live) -> Result<
         changes.extend(outcome.change);
     }
     if is_complete {
-        let surplus = live.iter().filter(|(resource, object)| is_surplus(platform, &children, &resource.kind, object));
+        // Without the database's port there is nothing to compare policies with.
+        let is_known = |kind: &str| kind != "NetworkPolicy" || dereferenced.database_port.is_some();
+        let surplus = live.iter().filter(|(resource, object)| {
+            is_known(&resource.kind) && is_surplus(platform, &children, &resource.kind, object)
+        });
         changes.extend(surplus.map(|(resource, object)| Change::removed(resource, object)));
     }
     Ok(changes)
@@ -81,7 +85,7 @@ async fn dereference(cluster: &Cluster, platform: &Platform, live: &Live) -> Res
         Err(error) => bail!("reading Secret {namespace}/{name}: {}", words(&error)),
     };
     Ok(match database_url(platform, secret.as_ref()) {
-        Ok(url) => Some(Dereferenced { database_checksum: checksum::secret(&platform.uid, url) }),
+        Ok(url) => Some(dereferenced(platform, url)),
         Err(obstacle) => {
             paint::note(format!("{}; until then the operator starts nothing", obstacle.message));
             None
@@ -103,5 +107,6 @@ fn started_with(platform: &Platform, live: &Live) -> Option<Dereferenced> {
     paint::note(format!(
         "you may not read {secret}: it is taken for what the pods of Deployment {deployment} were started with"
     ));
-    Some(Dereferenced { database_checksum })
+    // The port of the database stays unknown, and with it the NetworkPolicies.
+    Some(Dereferenced { database_checksum, database_port: None })
 }

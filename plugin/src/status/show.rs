@@ -159,6 +159,7 @@ fn topic_node(topic: &foodplatform_operator::api::TopicStatus) -> Node {
         TopicState::Ready => (GOOD, "Ready"),
         TopicState::Differs => (MIDDLING, "Differs"),
         TopicState::Missing => (BAD, "Missing"),
+        TopicState::Foreign => (BAD, "Foreign"),
         TopicState::Unknown => (MIDDLING, "Unknown"),
     };
     let partitions = match topic.partitions {

@@ -8,6 +8,8 @@
 mod changes;
 mod diff;
 mod errors;
+#[path = "../../../operator/tests/api/interference.rs"]
+mod interference;
 #[path = "../../../operator/tests/api/kubelet.rs"]
 #[allow(dead_code, reason = "the operator's tests use the rest of it")]
 mod kubelet;
