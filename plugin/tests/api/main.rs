@@ -9,6 +9,7 @@ mod changes;
 mod diff;
 mod errors;
 #[path = "../../../operator/tests/api/interference.rs"]
+#[allow(dead_code, reason = "the operator's tests use it")]
 mod interference;
 #[path = "../../../operator/tests/api/kubelet.rs"]
 #[allow(dead_code, reason = "the operator's tests use the rest of it")]
