@@ -45,7 +45,7 @@ fn is_to_change(resource: &FoodPlatform, platform: &Platform) -> bool {
     wanted != is_held(resource)
 }
 
-fn is_held(resource: &FoodPlatform) -> bool {
+fn is_held(resource: &impl Resource) -> bool {
     resource.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
 }
 
@@ -69,9 +69,7 @@ pub(super) async fn go_on(context: &Context, resource: &FoodPlatform) -> Result<
     if !is_held(resource) {
         return Ok(Action::await_change());
     }
-    let Ok(platform) = validate(resource) else {
-        return let_go(context, resource, "its spec can't be read, so nobody knows where its topics are").await;
-    };
+    let Ok(platform) = validate(resource) else { return let_go_unread(context, resource).await };
     let wanted = platform.topic_deletion == DeletionPolicy::Delete;
     if !wanted || resource.finalizers().iter().any(|finalizer| finalizer == ORPHAN) {
         set_held(context, resource, false).await?;
@@ -101,6 +99,20 @@ pub(super) async fn go_on(context: &Context, resource: &FoodPlatform) -> Result<
             Ok(Action::requeue(AGAIN.min(remaining)))
         }
     }
+}
+
+/// Lets a platform go whose spec can't be read, or isn't one that can be built: nobody knows where its topics are.
+///
+/// # Errors
+/// When the API server can't be asked, or refuses.
+pub(super) async fn let_go_unread(
+    context: &Context,
+    resource: &impl Resource<DynamicType = ()>,
+) -> Result<Action, Error> {
+    if !is_held(resource) {
+        return Ok(Action::await_change());
+    }
+    let_go(context, resource, "its spec can't be read, so that nobody knows where they are").await
 }
 
 /// What there is still to do.
@@ -137,7 +149,10 @@ async fn delete(context: &Context, resource: &FoodPlatform, platform: &Platform)
     let record = names::topic_records(&platform.name);
     let kind = kube::api::ApiResource::erase::<ConfigMap>(&());
     if let Some(live) = context.live.child(&kind.kind, &platform.namespace, &record) {
-        prune::remove(context, &kind, &live).await?;
+        // Unless it has changed meanwhile, which its watch tells.
+        if !prune::remove(context, &kind, &live).await? {
+            return Ok(Left::Some(format!("ConfigMap {record} has yet to go")));
+        }
     }
     Ok(Left::Nothing(topics))
 }
@@ -150,7 +165,7 @@ fn remaining(resource: &FoodPlatform, timeout: Duration, now: Timestamp) -> Opti
 }
 
 /// Lets the platform go though its topics are still there.
-async fn let_go(context: &Context, resource: &FoodPlatform, why: &str) -> Result<Action, Error> {
+async fn let_go(context: &Context, resource: &impl Resource<DynamicType = ()>, why: &str) -> Result<Action, Error> {
     warn!(platform = %resource.name_any(), why, "letting go of a platform whose topics are left");
     let note = format!("topics may be left in Kafka, for {why}: delete them by hand if nobody needs them");
     let reference = resource.object_ref(&());
@@ -159,7 +174,7 @@ async fn let_go(context: &Context, resource: &FoodPlatform, why: &str) -> Result
     Ok(Action::await_change())
 }
 
-async fn set_held(context: &Context, resource: &FoodPlatform, held: bool) -> Result<(), Error> {
+async fn set_held(context: &Context, resource: &impl Resource, held: bool) -> Result<(), Error> {
     let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
     let mut finalizers: Vec<_> = resource.finalizers().to_vec();
     finalizers.retain(|finalizer| finalizer != FINALIZER);

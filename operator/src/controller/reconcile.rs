@@ -80,6 +80,9 @@ impl Report {
 /// When a step could not do its work for a reason that is no fault of the platform. The status says so, too.
 pub(super) async fn reconcile(resource: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
     match &resource.0 {
+        Err(invalid) if invalid.metadata.deletion_timestamp.is_some() => {
+            deletion::let_go_unread(&context, resource.as_ref()).await
+        }
         Err(invalid) => undecodable(&context, invalid).await,
         Ok(platform) if platform.metadata.deletion_timestamp.is_some() => deletion::go_on(&context, platform).await,
         Ok(platform) => reconcile_platform(&context, platform).await,

@@ -2,7 +2,8 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use rdkafka::{
@@ -19,7 +20,8 @@ use super::{
     Fate, TopicReport, Unreachable,
     keeper::Request,
     native::{self, Described},
-    plan::{Difference, LiveTopic, Plan, Step, differences, other_settings, plan},
+    plan::{LiveTopic, Plan, Step, plan},
+    words,
 };
 use crate::{
     api::TopicManagement,
@@ -30,6 +32,8 @@ use crate::{
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// For one request to a cluster that accepts connections.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two looks at a topic that was just changed.
+const SHOWN_INTERVAL: Duration = Duration::from_millis(50);
 /// A replication factor that leaves the choice to the brokers (KIP-464).
 const BROKER_DEFAULT: i32 = -1;
 
@@ -108,26 +112,6 @@ fn options() -> AdminOptions {
     AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT)).operation_timeout(Some(REQUEST_TIMEOUT))
 }
 
-fn sentence(difference: &Difference) -> String {
-    match difference {
-        Difference::Partitions { wanted, live } => {
-            format!("keeps its {live} partitions, though {wanted} are asked for: Kafka can't take partitions away")
-        }
-        Difference::ReplicationFactor { wanted, live } => format!(
-            "keeps its replication factor {live}, though {wanted} is asked for: move the replicas with Kafka's own tools"
-        ),
-        Difference::UnderReplicated { partitions } => {
-            format!("has {partitions} partitions with replicas that are not in sync: look at Kafka's brokers")
-        }
-        Difference::Lost => "was deleted by somebody and is made anew: the events that it held are gone".to_owned(),
-    }
-}
-
-/// The differences of one topic in a sentence.
-fn fate(name: &str, differences: &[String]) -> Fate {
-    if differences.is_empty() { Fate::AsWanted } else { Fate::Differs(format!("{name} {}", differences.join(" and "))) }
-}
-
 /// A connection to one cluster. Its methods block.
 struct Session {
     admin: Admin,
@@ -173,21 +157,39 @@ impl Session {
     ) -> Result<Fate, Problem> {
         let name = &wanted.name;
         if request.management == TopicManagement::External {
-            return Ok(look(wanted, live));
+            return Ok(words::look(wanted, live));
         }
         let (steps, differences) = match plan(wanted, request.records.get(name), live, request.adopt) {
             Plan::Announce => return Ok(Fate::Announced),
-            Plan::Foreign { replaces_ours } => return Ok(foreign(name, replaces_ours)),
+            Plan::Foreign { replaces_ours } => return Ok(words::foreign(name, replaces_ours)),
             Plan::Bring { steps, differences } => (steps, differences),
         };
         for step in &steps {
             self.carry_out(wanted, step)?;
         }
         if !steps.is_empty() {
-            let live = self.describe(&[name]).map_err(Problem::Unreachable)?.pop();
-            report.show(live.transpose().map_err(Problem::Refused)?.flatten().as_ref());
+            report.show(Some(&self.await_shown(wanted)?));
         }
-        Ok(fate(name, &differences.iter().map(sentence).collect::<Vec<_>>()))
+        Ok(words::fate(name, &differences))
+    }
+
+    /// The topic once a broker shows what the controller has made of it: the news takes a moment to get around.
+    fn await_shown(&self, wanted: &WantedTopic) -> Result<LiveTopic, Problem> {
+        let deadline = Instant::now() + REQUEST_TIMEOUT;
+        loop {
+            let live = self.describe(&[&wanted.name]).map_err(Problem::Unreachable)?.pop();
+            match live {
+                Some(Ok(Some(live))) if live.partitions >= wanted.partitions => return Ok(live),
+                _ if Instant::now() < deadline => thread::sleep(SHOWN_INTERVAL),
+                Some(Err(sentence)) => return Err(Problem::Refused(sentence)),
+                _ => {
+                    return Err(Problem::Refused(format!(
+                        "topic {} has been changed, but Kafka at {} doesn't show it with {} partitions yet; retrying",
+                        wanted.name, self.servers, wanted.partitions
+                    )));
+                }
+            }
+        }
     }
 
     /// The topics as they are, in the sequence of their names; `None` for one that isn't there, a sentence for one that
@@ -356,40 +358,6 @@ impl Session {
     fn refused(&self, doing: &str, code: RDKafkaErrorCode) -> Problem {
         Problem::Refused(format!("Kafka at {} refuses {doing}: {code}", self.servers))
     }
-}
-
-/// How a topic stands that somebody else looks after.
-fn look(wanted: &WantedTopic, live: Option<&LiveTopic>) -> Fate {
-    let name = &wanted.name;
-    let Some(live) = live else {
-        return Fate::Refused(format!(
-            "topic {name} is not there: create it with {} partitions at least, or let the operator do so with \
-             kafka.topicManagement: Direct",
-            wanted.partitions
-        ));
-    };
-    let mut told: Vec<_> = differences(wanted, live).iter().map(sentence).collect();
-    if live.partitions < wanted.partitions {
-        told.push(format!("has {} partitions, though {} are asked for", live.partitions, wanted.partitions));
-    }
-    let other = |(name, value): (&String, &String)| {
-        let live = live.settings.get(name).map_or("none", String::as_str);
-        format!("has {name}={live}, though {value} is asked for")
-    };
-    told.extend(other_settings(wanted, live).iter().map(other));
-    fate(name, &told)
-}
-
-fn foreign(name: &str, replaces_ours: bool) -> Fate {
-    let what = if replaces_ours {
-        format!("topic {name} was deleted and made anew by somebody else")
-    } else {
-        format!("topic {name} is there already and was not made for this platform")
-    };
-    Fate::Foreign(format!(
-        "{what}: set kafka.adopt: true to take it, if no other platform uses it, or another kafka.topicPrefix on a new \
-         platform"
-    ))
 }
 
 fn count(number: usize) -> i32 {

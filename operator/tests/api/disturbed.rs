@@ -76,11 +76,15 @@ async fn live(plan: Plan) -> Life {
     world.delete::<FoodPlatform>("shop").await;
     eventually("the platform to be gone", || async { world.get::<FoodPlatform>("shop").await.is_none().then_some(()) })
         .await;
-    let deleted = eventually("its children to be gone", || async {
-        let state = state(&world).await;
-        (!state.keys().any(|key| key.starts_with("Deployment") || key.starts_with("ConfigMap"))).then_some(state)
+    eventually("its children to be gone", || async {
+        let mut left = state(&world)
+            .await
+            .into_keys()
+            .filter(|key| ["Deployment", "ConfigMap"].iter().any(|k| key.starts_with(k)));
+        left.next().is_none().then_some(())
     })
     .await;
+    let deleted = state(&world).await;
     world.end().await;
     let (writes, ended, failed) = (interference.writes(), *interference.ended().borrow(), interference.failed());
     Life { created, changed, deleted, writes, ended, failed }

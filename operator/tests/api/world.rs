@@ -22,9 +22,15 @@ use kube::{
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
     config::{KubeConfigOptions, Kubeconfig},
 };
+use scopeguard::guard;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use tokio::{runtime::Builder, sync::OnceCell, task::JoinHandle, time::Instant};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::OnceCell,
+    task::JoinHandle,
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -64,22 +70,25 @@ impl World {
     /// Starts it with an operator that something comes between; one that ends is followed by another.
     pub(crate) async fn disturbed(name: &str, interference: &Arc<Interference>) -> Self {
         let interference = Arc::clone(interference);
-        let world = Self::with_operator(name, |client, scope, stop| {
+        let world = Self::with_operator(name, |_, scope, stop| {
             tokio::spawn(async move {
                 let mut ended = interference.ended();
                 loop {
                     ended.borrow_and_update();
                     // A runtime of its own: nothing of it goes on when it ends.
                     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-                    let (client, scope, stop) = (interference.client(&client), scope.clone(), stop.clone());
+                    let runtime = guard(runtime, Runtime::shutdown_background);
+                    let (interference, scope, stop) = (Arc::clone(&interference), scope.clone(), stop.clone());
                     let operator = runtime.spawn(async move {
+                        // With connections of its own, which end with it.
+                        let client = interference.client(&client().await);
                         controller::run(client, &scope, Some("test".into()), stop, || {}).await;
                     });
                     let stopped = tokio::select! {
                         stopped = operator => { stopped.unwrap(); true }
                         _ = ended.changed() => false,
                     };
-                    runtime.shutdown_background();
+                    drop(runtime);
                     if stopped {
                         return;
                     }
