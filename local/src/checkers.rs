@@ -52,6 +52,14 @@ pub fn cyclonus(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
     Ok(go_module(cache, progress, "cyclonus", "-s -w", |_| Ok(()))?.join("cyclonus"))
 }
 
+/// The program that says what Istio itself thinks of DestinationRules.
+///
+/// # Errors
+/// When it cannot be built, with Go's own words.
+pub fn istio(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
+    Ok(go_module(cache, progress, "istio", "-s -w", |_| Ok(()))?.join("istio"))
+}
+
 /// The directory of cargo-fuzz, which is for PATH: cargo finds it there.
 ///
 /// # Errors

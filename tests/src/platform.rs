@@ -19,6 +19,9 @@ use crate::{
 /// How long a platform may take to end at the end of a test, before it is killed.
 const STOP: Duration = Duration::from_secs(10);
 
+/// What order shows to cook at first.
+pub const TOKEN: &str = "a-token-of-the-tests";
+
 /// What a test asks of its platform.
 #[derive(Debug, Clone)]
 pub struct Setup {
@@ -105,6 +108,8 @@ impl Platform {
             logs: setup.logs.clone().unwrap_or_else(|| directory.path().join("log")),
             directory,
         };
+        fs::create_dir(platform.tokens()).expect("a directory for tokens");
+        fs::write(platform.tokens().join("current"), TOKEN).expect("a file for the token");
         platform.kafka.create_topics(&platform.prefix, setup.partitions, setup.broker).await;
         let hosts = (setup.replicas > 1).then(|| platform.write_hosts(setup.replicas));
         let plans = Service::ALL.iter().map(|service| platform.plan(*service, &setup, &ports, hosts.clone()));
@@ -120,6 +125,11 @@ impl Platform {
             process.ready().await;
         }
         platform
+    }
+
+    /// The directory with the tokens of which order shows `current` to cook.
+    pub fn tokens(&self) -> PathBuf {
+        self.directory.path().join("tokens")
     }
 
     /// Writes what the services see in place of /etc/hosts: a name for each service, with the addresses of all its
@@ -158,8 +168,10 @@ impl Platform {
         match service {
             Service::Order => {
                 set("COOK_URL", &url(Service::Cook));
+                set("CANCELLATION_TOKEN_FILE", &self.tokens().join("current").display().to_string());
             }
             Service::Cook => {
+                set("CANCELLATION_TOKENS", &self.tokens().display().to_string());
                 set("COOKING_TIME", setup.cooking_time);
             }
             Service::Delivery => {

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use local::{
     Binaries, Cache, Cluster, ControlPlane, Instance, Kafka, Lock, Postgres, Progress, SERVICES, cyclonus,
-    install_packages, repository, require_root, require_tools, schemathesis,
+    install_packages, istio, repository, require_root, require_tools, schemathesis,
 };
 use tokio::runtime::Runtime;
 
@@ -73,12 +73,15 @@ fn api(only: &[&str]) -> Result<()> {
     let postgres = start_postgres(directory.path())?;
     let kubeconfig = control_plane.kubeconfig().to_string_lossy();
     let brokers = kafka.bootstrap_servers();
-    let cyclonus = cyclonus(&Cache::open()?, &Progress::new())?.display().to_string();
+    let (cache, progress) = (Cache::open()?, Progress::new());
+    let cyclonus = cyclonus(&cache, &progress)?.display().to_string();
+    let istio = istio(&cache, &progress)?.display().to_string();
     let environment = [
         ("TEST_KUBECONFIG", &*kubeconfig),
         ("TEST_KAFKA", &*brokers),
         ("TEST_DATABASE_URL", postgres.url()),
         ("TEST_CYCLONUS", &*cyclonus),
+        ("TEST_ISTIO", &*istio),
     ];
     for package in ["foodplatform-operator", "kubectl-foodplatform"] {
         let arguments = ["--package", package, "--features", "api-tests", "--test", "api", "--"];

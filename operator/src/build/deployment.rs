@@ -1,6 +1,6 @@
 //! The Deployment of a service.
 
-use std::time::Duration;
+use std::{iter, time::Duration};
 
 use k8s_openapi::{
     api::{
@@ -17,7 +17,7 @@ use k8s_openapi::{
 };
 
 use super::{
-    Dereferenced, labels, names,
+    Dereferenced, cancellation_tokens, labels, names,
     platform::{Platform, Replicas, ServiceSettings},
     pod,
     quantity::Quantity,
@@ -92,6 +92,7 @@ fn in_seconds(time: Duration) -> i32 {
 }
 
 fn pod_spec(platform: &Platform, settings: &ServiceSettings) -> PodSpec {
+    let tokens = cancellation_tokens::mounted(platform, settings.service);
     PodSpec {
         termination_grace_period_seconds: Some(GRACE_SECONDS),
         topology_spread_constraints: Some(
@@ -105,7 +106,7 @@ fn pod_spec(platform: &Platform, settings: &ServiceSettings) -> PodSpec {
                 })
                 .to_vec(),
         ),
-        volumes: Some(vec![log_volume(platform, settings)]),
+        volumes: Some(iter::once(log_volume(platform, settings)).chain(tokens.map(|(volume, ..)| volume)).collect()),
         ..pod::spec(platform, settings, container(platform, settings))
     }
 }
@@ -147,6 +148,10 @@ fn container(platform: &Platform, settings: &ServiceSettings) -> Container {
         value: Some(LOG_DIR.to_owned()),
         ..Default::default()
     });
+    if let Some((_, mount, variable)) = cancellation_tokens::mounted(platform, settings.service) {
+        container.volume_mounts.get_or_insert_default().push(mount);
+        container.env.get_or_insert_default().push(variable);
+    }
     container
 }
 

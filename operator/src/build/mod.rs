@@ -9,6 +9,7 @@
 //! Builders say only what they mean and say it in the apiserver's own canonical form (`1Gi`, `500m`), so that comparing
 //! a built child with the live one as a subset finds differences only where there are some.
 
+mod cancellation_tokens;
 pub mod checksum;
 mod child;
 mod circuit_breaker;
@@ -39,6 +40,7 @@ mod tests;
 
 use kube::core::ApiResource;
 
+pub use cancellation_tokens::CancellationTokens;
 pub use child::{ApplyMode, Child};
 pub use deployment::SECRET_CHECKSUM;
 pub use invalid::InvalidPlatform;

@@ -27,6 +27,11 @@ pub fn topic_records(platform: &str) -> String {
     format!("{platform}-topics")
 }
 
+/// `NAME-cancellation-tokens`: the Secret with what order shows to cook.
+pub fn cancellation_tokens(platform: &str) -> String {
+    format!("{platform}-cancellation-tokens")
+}
+
 /// `NAME-SERVICE-migrate-HASH`, where `inputs` is everything that the Job is made of. A long platform's name is cut.
 pub fn migration_job(platform: &str, service: FoodService, inputs: &[&str]) -> String {
     let hash = checksum::short(&[&[platform], inputs].concat());

@@ -16,6 +16,7 @@ use kube_runtime::events::Recorder;
 
 use super::{
     apply::Applied,
+    cancellation_tokens,
     dereference::Secrets,
     error::{Error, Step},
     live::{Live, Wake},
@@ -41,6 +42,8 @@ pub(super) struct Context {
     pub recorder: Recorder,
     /// What was read of Secrets.
     pub secrets: Secrets,
+    /// Which tokens between order and cook are known to be good.
+    pub cancellation_tokens: cancellation_tokens::Known,
     /// What was applied last.
     pub applied: Applied,
     /// How often in a row each platform's reconciliation left something to be done, by uid.
@@ -59,6 +62,7 @@ impl Context {
             databases: DatabaseWatch::default(),
             recorder,
             secrets: Secrets::default(),
+            cancellation_tokens: cancellation_tokens::Known::default(),
             applied: Applied::default(),
             failures: Mutex::default(),
         }
@@ -100,6 +104,7 @@ impl Context {
         self.databases.retain(is_there);
         self.applied.retain(is_there);
         self.secrets.retain(is_there);
+        self.cancellation_tokens.retain(is_there);
     }
 }
 

@@ -24,7 +24,7 @@ use tracing::warn;
 use super::{served, trim};
 use crate::{
     api::FoodPlatform,
-    build::{self, labels},
+    build::{self, labels, names},
 };
 
 /// A platform, or the reason why it can't be read: one that can't must not hide the others.
@@ -244,7 +244,7 @@ fn by_label<K: Resource>(wake: &Wake, platforms: &Store<Guarded>) -> impl Fn(&Ev
     }
 }
 
-/// Wakes the platforms whose spec names the Secret.
+/// Wakes the platforms whose spec names the Secret, or whose own it is.
 fn by_reference(
     wake: &Wake,
     platforms: &Store<Guarded>,
@@ -257,7 +257,8 @@ fn by_reference(
             for platform in platforms.state() {
                 if let Ok(found) = &platform.0
                     && found.namespace() == namespace
-                    && found.spec.database.secret_ref.name == name
+                    && (found.spec.database.secret_ref.name == name
+                        || names::cancellation_tokens(&found.name_any()) == name)
                 {
                     send(&wake, ObjectRef::from_obj(platform.as_ref()));
                 }

@@ -16,7 +16,7 @@
 //! | `gateway.networking.k8s.io` | `httproutes` | get, list, watch, create, patch, delete |
 //! | `networking.istio.io` | `destinationrules` | get, list, watch, create, patch, delete |
 //! | core | `pods` | list, watch |
-//! | core | `secrets` | get, list, watch (metadata only; the one with the database's URL is read) |
+//! | core | `secrets` | get, list, watch (metadata only; the one with the database's URL is read), create, update (tokens) |
 //! | `events.k8s.io` | `events` | create, patch |
 //! | `coordination.k8s.io` | `leases` | get, create, patch (in its own namespace) |
 //!
@@ -24,6 +24,7 @@
 
 mod apply;
 pub mod backoff;
+mod cancellation_tokens;
 mod context;
 mod deletion;
 mod dereference;

@@ -10,7 +10,7 @@ use tracing::{debug, warn};
 
 use super::{
     apply::{self, Change, Failure},
-    backoff,
+    backoff, cancellation_tokens,
     context::{Context, request},
     deletion,
     dereference::{self, Database},
@@ -67,6 +67,27 @@ impl Report {
     fn hold_for(&mut self, child: &Child) {
         let service = child.service;
         self.held.push((service, format!("{service} waits for {} {}", child.kind(), child.name())));
+    }
+
+    /// Takes in how something went that belongs to no one service; `false` when it couldn't be done yet.
+    fn take_in(&mut self, platform: &Platform, outcome: Result<(), Failure>) -> Result<bool, Error> {
+        match outcome {
+            Ok(()) => return Ok(true),
+            Err(Failure::Leaving(sentence)) => {
+                self.progress.push(sentence);
+                self.look_again_in(RETRY.1);
+            }
+            Err(Failure::Obstacle(obstacle)) => self.obstacles.push(obstacle),
+            Err(Failure::Error(error)) if error.is_namespace_leaving() => {
+                self.progress.push(format!("namespace {} is being deleted", platform.namespace));
+                self.is_namespace_leaving = true;
+            }
+            Err(Failure::Error(error)) if error.is_refusal() => {
+                self.obstacles.push(Obstacle::new(Reason::ApplyFailed, error.to_string()));
+            }
+            Err(Failure::Error(error)) => return Err(error),
+        }
+        Ok(false)
     }
 
     fn is_held(&self, service: FoodService) -> bool {
@@ -189,18 +210,13 @@ async fn bring_about(
     // Before there is anything that has to go first.
     deletion::hold(context, resource, platform).await?;
     let status = resource.status.clone().unwrap_or_default();
-    match topics::record(context, platform, &status, known).await {
-        Ok(()) => {}
-        Err(Failure::Leaving(sentence)) => report.progress.push(sentence),
-        Err(Failure::Obstacle(obstacle)) => report.obstacles.push(obstacle),
-        Err(Failure::Error(error)) if error.is_namespace_leaving() => {
-            report.progress.push(format!("namespace {} is being deleted", platform.namespace));
-            return Ok(());
-        }
-        Err(Failure::Error(error)) if error.is_refusal() => {
-            report.obstacles.push(Obstacle::new(Reason::ApplyFailed, error.to_string()));
-        }
-        Err(Failure::Error(error)) => return Err(error),
+    report.take_in(platform, topics::record(context, platform, &status, known).await)?;
+    if !report.take_in(platform, cancellation_tokens::ensure(context, platform, Timestamp::now()).await)? {
+        let waits = |service: FoodService| (service, format!("{service} waits for the tokens for cancellations"));
+        report.held.extend([FoodService::Order, FoodService::Cook].map(waits));
+    }
+    if report.is_namespace_leaving {
+        return Ok(());
     }
     let database = dereference::database(context, platform).await?;
     let (children, complete) = match database {

@@ -1,12 +1,14 @@
 //! The operator against a real API server, a real Kafka and a real PostgreSQL.
 //!
 //! `TEST_KUBECONFIG` is a control plane with the controller manager and without nodes, `TEST_KAFKA` the bootstrap servers
-//! of a Kafka with one broker, `TEST_DATABASE_URL` a PostgreSQL, `TEST_CYCLONUS` the program in local/cyclonus. Each test
-//! has a namespace and an operator of its own, so that they run in any order and side by side.
+//! of a Kafka with one broker, `TEST_DATABASE_URL` a PostgreSQL, `TEST_CYCLONUS` and `TEST_ISTIO` the programs in
+//! local/cyclonus and local/istio. Each test has a namespace and an operator of its own, so that they run in any order
+//! and side by side.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where something is amiss")]
 
 mod admission;
+mod cancellation_tokens;
 mod children;
 mod conditions;
 mod disturbed;
@@ -14,6 +16,7 @@ mod door;
 mod interference;
 mod kubelet;
 mod lifecycle;
+mod mesh;
 mod network_policies;
 mod paths;
 mod rollouts;

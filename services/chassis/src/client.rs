@@ -67,13 +67,20 @@ impl Client {
         Self { breaker: Breaker::new(name, base.0, breaker, limits), timeout: limits.response }
     }
 
-    /// `POST path` with a JSON body, for a JSON answer.
+    /// `POST path` with a JSON body, for a JSON answer. `authorization` says who calls.
     ///
     /// # Errors
     /// See [`CallError`].
-    pub async fn post<A: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<A, CallError> {
-        let body = serde_json::to_vec(body).map_err(|error| CallError::NotSent(error.to_string()))?;
-        self.call(Method::POST, path, body).await
+    pub async fn post<A: DeserializeOwned>(
+        &self,
+        path: &str,
+        authorization: HeaderValue,
+        body: &impl Serialize,
+    ) -> Result<A, CallError> {
+        let body = serde_json::to_vec(body).map_err(not_sent)?;
+        let mut request = request(Method::POST, path, body).map_err(not_sent)?;
+        request.headers_mut().insert(header::AUTHORIZATION, authorization);
+        self.call(request).await
     }
 
     /// `GET path`, for a JSON answer.
@@ -81,11 +88,10 @@ impl Client {
     /// # Errors
     /// See [`CallError`].
     pub async fn get<A: DeserializeOwned>(&self, path: &str) -> Result<A, CallError> {
-        self.call(Method::GET, path, vec![]).await
+        self.call(request(Method::GET, path, vec![]).map_err(not_sent)?).await
     }
 
-    async fn call<A: DeserializeOwned>(&self, method: Method, path: &str, body: Vec<u8>) -> Result<A, CallError> {
-        let request = request(method, path, body).map_err(|error| CallError::NotSent(error.to_string()))?;
+    async fn call<A: DeserializeOwned>(&self, request: Request<Full<Bytes>>) -> Result<A, CallError> {
         let (status, body) = self.send(request).await?;
         if !status.is_success() {
             let body = String::from_utf8_lossy(&body).chars().take(1000).collect();
@@ -109,6 +115,10 @@ impl Client {
     }
 }
 
+fn not_sent(error: impl std::error::Error) -> CallError {
+    CallError::NotSent(error.to_string())
+}
+
 fn request(method: Method, path: &str, body: Vec<u8>) -> Result<Request<Full<Bytes>>, axum::http::Error> {
     let mut request = Request::builder().method(method).uri(path).body(Full::new(Bytes::from(body)))?;
     let headers = request.headers_mut();
@@ -128,6 +138,10 @@ mod tests {
     use super::*;
 
     const LIMITS: Limits = Limits { connect: Duration::from_millis(200), response: Duration::from_millis(200) };
+
+    fn nobody() -> HeaderValue {
+        HeaderValue::from_static("Bearer none")
+    }
 
     async fn client(routes: Router) -> Client {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -153,10 +167,10 @@ mod tests {
             .route("/never", post(std::future::pending::<()>));
         let client = client(routes).await;
         let body = json!({"a": 1});
-        assert_eq!(client.post::<Value>("/echo", &body).await.unwrap(), body);
-        let error = client.post::<Value>("/error", &body).await.unwrap_err();
+        assert_eq!(client.post::<Value>("/echo", nobody(), &body).await.unwrap(), body);
+        let error = client.post::<Value>("/error", nobody(), &body).await.unwrap_err();
         assert!(matches!(error, CallError::Status { status, .. } if status == 503), "{error}");
-        let error = client.post::<Value>("/never", &body).await.unwrap_err();
+        let error = client.post::<Value>("/never", nobody(), &body).await.unwrap_err();
         assert!(matches!(error, CallError::Unknown(_)), "{error}");
     }
 
@@ -166,7 +180,7 @@ mod tests {
         let address = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let base = format!("http://{address}").parse().unwrap();
         let client = Client::new("test", base, BreakerSettings::DEFAULT, LIMITS);
-        let error = client.post::<Value>("/echo", &json!({})).await.unwrap_err();
+        let error = client.post::<Value>("/echo", nobody(), &json!({})).await.unwrap_err();
         assert!(matches!(error, CallError::NotSent(_)), "{error}");
     }
 
@@ -174,10 +188,10 @@ mod tests {
     async fn what_the_breaker_refuses_is_not_sent() {
         let client = client(Router::new().route("/error", post(|| async { StatusCode::SERVICE_UNAVAILABLE }))).await;
         for _ in 0..2 {
-            let error = client.post::<Value>("/error", &json!({})).await.unwrap_err();
+            let error = client.post::<Value>("/error", nobody(), &json!({})).await.unwrap_err();
             assert!(matches!(error, CallError::Status { .. }), "{error}");
         }
-        let error = client.post::<Value>("/error", &json!({})).await.unwrap_err();
+        let error = client.post::<Value>("/error", nobody(), &json!({})).await.unwrap_err();
         assert!(matches!(&error, CallError::NotSent(reason) if reason.contains("ejected")), "{error}");
     }
 }

@@ -1,7 +1,11 @@
 //! The kitchen's HTTP interface.
 
-use axum::{extract::State, http::StatusCode, response::IntoResponse};
-use chassis::http::{IdempotencyKey, Json, Limit, Page, Path, Problem, Query, Result};
+use axum::{
+    extract::{FromRef, State},
+    http::StatusCode,
+    response::IntoResponse,
+};
+use chassis::http::{Authorized, IdempotencyKey, Json, Limit, Page, Path, Problem, Query, Result, Tokens};
 use contract::{CancelCook, CancelDecision, CookSnapshot, CookStatus, FreeText, Identifier, Quantity};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
@@ -15,8 +19,28 @@ use crate::{
     },
 };
 
+/// What the routes need.
+#[derive(Debug, Clone)]
+pub(crate) struct Api {
+    pub(crate) kitchen: Kitchen,
+    /// Who shows one of these may cancel.
+    pub(crate) cancellation_tokens: Tokens,
+}
+
+impl FromRef<Api> for Kitchen {
+    fn from_ref(api: &Api) -> Self {
+        api.kitchen.clone()
+    }
+}
+
+impl FromRef<Api> for Tokens {
+    fn from_ref(api: &Api) -> Self {
+        api.cancellation_tokens.clone()
+    }
+}
+
 /// The routes, with their description. `/cancellations` is for the order service; the gateway does not pass it on.
-pub(crate) fn api() -> OpenApiRouter<Kitchen> {
+pub(crate) fn api() -> OpenApiRouter<Api> {
     OpenApiRouter::default()
         .routes(routes!(list_menus))
         .routes(routes!(get_menu, put_menu))
@@ -274,8 +298,16 @@ async fn reject(State(kitchen): State<Kitchen>, Path(cook_id): Path<Identifier>)
     operation_id = "cancelCook",
     tag = "cancellations",
     request_body = CancelCook,
-    responses((status = 200, description = "The decision: repeating the request gives the same", body = CancelDecision)),
+    security(("token" = [])),
+    responses(
+        (status = 200, description = "The decision: repeating the request gives the same", body = CancelDecision),
+        (status = 401, description = "The caller has not shown a token that is accepted."),
+    ),
 )]
-async fn cancel(State(kitchen): State<Kitchen>, Json(request): Json<CancelCook>) -> Result<Json<CancelDecision>> {
+async fn cancel(
+    State(kitchen): State<Kitchen>,
+    _: Authorized,
+    Json(request): Json<CancelCook>,
+) -> Result<Json<CancelDecision>> {
     Ok(Json(kitchen.cancel(request).await?))
 }

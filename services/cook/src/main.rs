@@ -9,7 +9,7 @@ mod timer;
 
 use std::process::ExitCode;
 
-use chassis::{NoTools, Platform, Service, config::Timing};
+use chassis::{NoTools, Platform, Service, config::Timing, http::Tokens};
 use contract::Topic;
 use kitchen::Kitchen;
 use sqlx::migrate::Migrator;
@@ -27,6 +27,9 @@ struct Settings {
     /// by HTTP.
     #[arg(long, env = "COOKING_TIME", value_name = "COOKING_TIME", default_value = "1s..3s")]
     cooking_time: Timing,
+    /// The directory with the tokens of which order has to show one when it cancels, each in a file of its own.
+    #[arg(long, env = "CANCELLATION_TOKENS", value_name = "CANCELLATION_TOKENS")]
+    cancellation_tokens: Tokens,
 }
 
 impl Service for Cook {
@@ -45,7 +48,8 @@ impl Service for Cook {
 
     fn build(platform: &mut Platform, settings: Settings) -> anyhow::Result<()> {
         let kitchen = Kitchen::new(platform.database()?, platform.source(), settings.cooking_time);
-        platform.serve(http::api().with_state(kitchen.clone()).into());
+        let api = http::Api { kitchen: kitchen.clone(), cancellation_tokens: settings.cancellation_tokens };
+        platform.serve(http::api().with_state(api).into());
         platform.relay_outbox();
         platform.consume(&[Topic::Menu], consumer::Orders(kitchen.clone()))?;
         platform.spawn("timer", move |stop| {

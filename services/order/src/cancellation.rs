@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use chassis::{client::CallError, crash, db::now};
-use contract::{CancelCook, CancelDecision, Cancellation, Identifier, OrderSnapshot, OrderStatus};
+use contract::{CancelCook, Cancellation, Identifier, OrderSnapshot, OrderStatus};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -70,13 +71,18 @@ impl Orders {
             menu_id: order.menu_id.clone(),
             quantity: order.quantity,
         };
-        let outcome = self.kitchen.post::<CancelDecision>("/cancellations", &request).await;
+        let outcome = self.kitchen.cancel(&request).await;
         let error = match outcome {
             Ok(decision) => return Some(Answer::Decided(decision)),
             Err(error) => error,
         };
         warn!(order_id = %order.order_id, attempt = %attempt.id, tries = attempt.tries, %error, "asking the kitchen to cancel failed");
-        matches!(error, CallError::NotSent(_)).then_some(Answer::NotSent)
+        let unheard = match error {
+            CallError::NotSent(_) => true,
+            CallError::Status { status, .. } => status == StatusCode::UNAUTHORIZED,
+            CallError::Unknown(_) => false,
+        };
+        unheard.then_some(Answer::Unheard)
     }
 
     async fn settle(&self, order_id: &Identifier, asked: Attempt, answer: &Answer) -> Result<OrderSnapshot, Error> {

@@ -55,8 +55,8 @@ pub(crate) enum Wish {
 pub(crate) enum Answer {
     /// It decided.
     Decided(CancelDecision),
-    /// No byte was sent: it knows nothing of this try.
-    NotSent,
+    /// It knows nothing of this try: no byte was sent, or it would not listen.
+    Unheard,
 }
 
 /// A new order.
@@ -160,8 +160,8 @@ impl Order {
                 });
             }
             // Only when this was the only try: another may have reached the kitchen.
-            Answer::NotSent if asked.tries == 1 && current.tries == 1 => order.end_attempt(Cancellation::None),
-            Answer::NotSent => {}
+            Answer::Unheard if asked.tries == 1 && current.tries == 1 => order.end_attempt(Cancellation::None),
+            Answer::Unheard => {}
         })
     }
 

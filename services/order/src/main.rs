@@ -4,6 +4,7 @@ mod cancellation;
 mod consumer;
 mod domain;
 mod http;
+mod kitchen;
 mod orders;
 mod store;
 
@@ -12,8 +13,10 @@ use std::{process::ExitCode, time::Duration};
 use chassis::{
     NoTools, Platform, Service,
     client::{BaseUrl, Client, Limits},
+    http::TokenFile,
 };
 use contract::Topic;
+use kitchen::Kitchen;
 use orders::Orders;
 use sqlx::migrate::Migrator;
 
@@ -32,6 +35,9 @@ struct Settings {
     /// Where the cook service is, for cancellations: "http://HOST:PORT".
     #[arg(long, env = "COOK_URL", value_name = "COOK_URL")]
     cook_url: BaseUrl,
+    /// The file with the token to show to the cook service.
+    #[arg(long, env = "CANCELLATION_TOKEN_FILE", value_name = "CANCELLATION_TOKEN_FILE")]
+    cancellation_token_file: TokenFile,
     /// The breaker between this and the cook service.
     #[command(flatten)]
     cook_breaker: CookBreaker,
@@ -58,6 +64,7 @@ impl Service for Order {
 
     fn build(platform: &mut Platform, settings: Settings) -> anyhow::Result<()> {
         let kitchen = Client::new("cook", settings.cook_url, settings.cook_breaker.into(), KITCHEN_LIMITS);
+        let kitchen = Kitchen::new(kitchen, settings.cancellation_token_file);
         let orders = Orders::new(platform.database()?, kitchen, platform.source());
         platform.serve(http::api().with_state(orders.clone()).into());
         platform.relay_outbox();

@@ -7,7 +7,6 @@ use std::{
 };
 
 use chassis::{
-    client::Client,
     crash,
     db::{Database, Tx, is_unavailable, now},
     group::{GivenUp, Group},
@@ -21,6 +20,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{self, Order},
+    kitchen::Kitchen,
     store::{self, Birth},
 };
 
@@ -32,7 +32,7 @@ pub(crate) const LEASE: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub(crate) struct Orders {
     pub(crate) database: Database,
-    pub(crate) kitchen: Client,
+    pub(crate) kitchen: Kitchen,
     source: Arc<str>,
     placing: Group<Birth, Result<bool, Arc<sqlx::Error>>>,
 }
@@ -78,7 +78,7 @@ impl Part {
 
 impl Orders {
     /// Orders whose cancellations `kitchen` decides, and whose events come from `source`.
-    pub(crate) fn new(database: Database, kitchen: Client, source: String) -> Self {
+    pub(crate) fn new(database: Database, kitchen: Kitchen, source: String) -> Self {
         let placing = Group::new({
             let database = database.clone();
             move |births| insert(database.clone(), births)

@@ -1,5 +1,7 @@
 //! A customer's cancellation: order and cook together, or neither.
 
+use std::fs;
+
 use reqwest::Method;
 use tests::{
     api::text,
@@ -27,6 +29,31 @@ async fn a_cancelled_order_gives_its_stock_back() {
     }
     let page = platform.api.follow(&order, "CANCELLED").await;
     assert_eq!(text(&page, "cookStatus"), "CANCELLED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_token_between_order_and_the_kitchen_is_changed_while_both_run() {
+    let platform = platform().await;
+    let menu = platform.api.menu_with_stock(9).await;
+    let cancel = async || {
+        let order = platform.api.place_one(&menu, 1).await;
+        platform.api.follow(&order, "COOKING").await;
+        (platform.api.cancel(&order).await, order)
+    };
+    let (current, next) = (platform.tokens().join("current"), platform.tokens().join("next"));
+    fs::write(&next, "a-new-token").unwrap();
+    cancel().await.0.expect(200);
+    fs::rename(&next, &current).unwrap();
+    cancel().await.0.expect(200);
+
+    // Until the two agree nothing is cancelled, and nothing is left half done.
+    fs::write(&current, "\n").unwrap();
+    let (refused, order) = cancel().await;
+    refused.expect_problem(503);
+    let page = platform.api.get(&format!("/orders/{order}")).await.expect(200);
+    assert_eq!((text(&page, "status"), text(&page, "cancellation")), ("COOKING", "NONE"));
+    fs::write(&current, "a-newer-token").unwrap();
+    platform.api.cancel(&order).await.expect(200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tests::{
     api::{RESTAURANT, fresh, text},
-    platform::{Platform, Setup},
+    platform::{Platform, Setup, TOKEN},
     process::Service,
 };
 
@@ -21,10 +21,22 @@ async fn cancellations_are_for_the_platform_alone() {
     {
         platform.api.post(path, &cancel).await.expect_problem(404);
     }
-    let cook = format!("/cooks/{}", text(&page, "cookId"));
-    assert_eq!(text(&platform.api.get(&cook).await.expect(200), "status"), "STARTED");
-    // Inside, it is there: what the gateway refused was a real path.
-    let decision = platform.service(Service::Cook).post("/cancellations", &cancel).await.expect(200);
+    let path = format!("/cooks/{}", text(&page, "cookId"));
+    assert_eq!(text(&platform.api.get(&path).await.expect(200), "status"), "STARTED");
+    // Inside, it is there: what the gateway refused was a real path. But it is for order alone.
+    let cook = platform.service(Service::Cook);
+    let stranger = cook.post("/cancellations", &cancel).await;
+    assert_eq!(stranger.header("www-authenticate"), "Bearer");
+    stranger.expect_problem(401);
+    let with = |token: &str| {
+        let request = cook.request(reqwest::Method::POST, "/cancellations").json(&cancel);
+        cook.send(request.bearer_auth(token))
+    };
+    for wrong in ["", "another", &TOKEN[1..], &format!("{TOKEN}.")] {
+        with(wrong).await.expect_problem(401);
+    }
+    assert_eq!(text(&cook.get(&path).await.expect(200), "status"), "STARTED");
+    let decision = with(TOKEN).await.expect(200);
     assert_eq!(text(&decision, "outcome"), "CANCELLED");
 }
 

@@ -13,6 +13,7 @@ mod invariants;
 mod lifecycle;
 mod logs;
 mod manual;
+mod migrations;
 mod openapi;
 mod orders;
 mod problems;

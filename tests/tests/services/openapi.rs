@@ -6,7 +6,7 @@ use std::{path::Path, process::Command};
 use serde_json::{Value, json};
 use tests::{
     api::{fresh, order_of, text},
-    platform::{Platform, Setup},
+    platform::{Platform, Setup, TOKEN},
     process::Service,
     servers,
 };
@@ -45,6 +45,7 @@ async fn what_a_document_says_is_so() {
 fn keeps_to_its_document(service: Service, url: &str, directory: &Path) -> bool {
     let mut command = Command::new(servers::schemathesis());
     command.args(["--config-file", SETTINGS, "run", &format!("{url}/openapi.json"), "--url", url]);
+    command.args(["--header", &format!("Authorization: Bearer {TOKEN}")]);
     let output = command
         .env("SCHEMATHESIS_HOOKS", HOOKS)
         .env("PYTHONDONTWRITEBYTECODE", "1")

@@ -7,11 +7,13 @@ pub mod openapi;
 mod page;
 mod problem;
 pub(crate) mod server;
+mod token;
 
 pub use extract::{IdempotencyKey, Json, Path, Query, whole_body};
 pub(crate) use layers::{REQUEST_BUCKETS, wrap};
 pub use page::{Limit, Page};
 pub use problem::{FieldError, Problem};
+pub use token::{Authorized, TokenFile, Tokens};
 
 /// What a handler answers.
 pub type Result<T> = std::result::Result<T, Problem>;

@@ -26,6 +26,11 @@ pub fn document(service: &str, description: &str, api: OpenApi) -> Value {
     for operation in operations(&mut document) {
         complete(operation);
     }
+    if operations(&mut document).any(|operation| operation.get("security").is_some()) {
+        document["components"]["securitySchemes"]["token"] = json!({
+            "type": "http", "scheme": "bearer", "description": "The token that the platform's services share",
+        });
+    }
     document
 }
 

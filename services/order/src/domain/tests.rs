@@ -184,15 +184,15 @@ fn a_second_wish_waits_for_the_first() {
 
 #[test]
 fn only_the_only_try_that_sent_nothing_takes_the_wish_back() {
-    let not_sent = |order: &mut Order, asked| order.settle(asked, &Answer::NotSent, DateTime::UNIX_EPOCH);
+    let unheard = |order: &mut Order, asked| order.settle(asked, &Answer::Unheard, DateTime::UNIX_EPOCH);
     let mut order = pending();
-    assert!(matches!(not_sent(&mut order, ATTEMPT), Some(Event::OrderCancelRefused(_))));
+    assert!(matches!(unheard(&mut order, ATTEMPT), Some(Event::OrderCancelRefused(_))));
     assert_eq!((order.snapshot.cancellation, order.attempt), (Cancellation::None, None));
 
     let second = Attempt { tries: 2, ..ATTEMPT };
     let mut order = Order { attempt: Some(second), ..pending() };
-    assert_eq!(not_sent(&mut order, ATTEMPT), None);
-    assert_eq!(not_sent(&mut order, second), None);
+    assert_eq!(unheard(&mut order, ATTEMPT), None);
+    assert_eq!(unheard(&mut order, second), None);
     assert_eq!(order.snapshot.cancellation, Cancellation::Pending);
 }
 
@@ -201,7 +201,7 @@ fn an_answer_to_another_attempt_changes_nothing() {
     let mut order = pending();
     let other = Attempt { id: Uuid::from_u128(2), tries: 1 };
     let before = order.clone();
-    assert_eq!(order.settle(other, &Answer::NotSent, Utc::now()), None);
+    assert_eq!(order.settle(other, &Answer::Unheard, Utc::now()), None);
     assert_eq!(order, before);
 }
 
