@@ -23,6 +23,7 @@ use crate::{
 #[derive(Debug)]
 pub struct ControlPlane {
     kubeconfig: PathBuf,
+    audit_log: PathBuf,
     // Dropped in this order.
     _controller_manager: Server,
     _apiserver: Server,
@@ -54,7 +55,13 @@ impl ControlPlane {
         let mut apiserver = Server::start(&components.apiserver(), &logs)?;
         apiserver.wait_ready(Duration::from_secs(60), |_| is_ready(binaries, &kubeconfig))?;
         let controller_manager = Server::start(&components.controller_manager(), &logs)?;
-        Ok(Self { kubeconfig, _controller_manager: controller_manager, _apiserver: apiserver, _etcd: etcd })
+        let audit_log = logs.join("audit.log");
+        Ok(Self { kubeconfig, audit_log, _controller_manager: controller_manager, _apiserver: apiserver, _etcd: etcd })
+    }
+
+    /// What service accounts have asked the API server for.
+    pub fn audit_log(&self) -> &Path {
+        &self.audit_log
     }
 
     /// The administrator's kubeconfig.

@@ -5,6 +5,7 @@ pub mod build;
 pub mod client;
 pub mod controller;
 mod database;
+pub mod fence;
 pub mod health;
 mod kafka;
 pub mod leader;

@@ -22,8 +22,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// For reconciliations that have begun when the process is asked to stop.
 const DRAIN: Duration = Duration::from_secs(20);
-/// For giving the lease back.
-const RESIGN: Duration = Duration::from_secs(5);
 /// Between two rounds of looking after the metrics.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -115,35 +113,25 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
 /// Waits to lead, reconciles, and gives the lease back.
 async fn lead(arguments: &Arguments, readiness: &Readiness, stop: &CancellationToken) -> anyhow::Result<()> {
     let config = kube::Config::infer().await.context("no Kubernetes cluster is configured here")?;
-    let client = client::client(config)?;
     let instance = arguments.pod_name.clone().or_else(|| std::env::var("HOSTNAME").ok());
     if !arguments.leader_election {
         metrics::leading(true);
-        reconcile(arguments, client, instance, readiness, stop.clone()).await;
+        reconcile(arguments, client::client(config)?, instance, readiness, stop.clone()).await;
         return Ok(());
     }
     let identity = instance.clone().context("POD_NAME is not set, which the lease needs to tell operators apart")?;
     let (namespace, name) = (&arguments.pod_namespace, &arguments.lease_name);
-    let mut election = Election::start(client.clone(), namespace, name, &identity)
-        .await
-        .with_context(|| format!("Lease {namespace}/{name} can't be used"))?;
+    let election = Election::new(client::client(config.clone())?, namespace, name, &identity);
+    let client = client::fenced(config, &election.fence())?;
     // One that stands by is as ready as one can be.
     readiness.set(true);
-    match election.won().with_cancellation_token(stop).await {
-        None => {}
-        Some(false) => anyhow::bail!("the election for Lease {namespace}/{name} broke off"),
-        Some(true) => {
-            readiness.set(false);
-            metrics::leading(true);
-            tokio::select! {
-                () = reconcile(arguments, client, instance, readiness, stop.clone()) => {}
-                // At once: another one may lead already. What was begun is harmless, for every write names its version.
-                () = election.lost() => anyhow::bail!("lost the lease {namespace}/{name} to another operator"),
-            }
-        }
-    }
-    if tokio::time::timeout(RESIGN, election.resign()).await.is_err() {
-        warn!("the lease could not be given back in time; it expires by itself");
+    let Some(mut leadership) = election.won().with_cancellation_token(stop).await else { return Ok(()) };
+    readiness.set(false);
+    metrics::leading(true);
+    tokio::select! {
+        () = reconcile(arguments, client, instance, readiness, stop.clone()) => leadership.resign().await,
+        // At once: another one may lead already.
+        () = leadership.lost() => anyhow::bail!("lost the Lease {namespace}/{name} to another operator"),
     }
     Ok(())
 }

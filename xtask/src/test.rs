@@ -82,6 +82,8 @@ fn api(only: &[&str]) -> Result<()> {
         ("TEST_DATABASE_URL", postgres.url()),
         ("TEST_CYCLONUS", &*cyclonus),
         ("TEST_ISTIO", &*istio),
+        ("TEST_HELM", &*binaries.helm().to_string_lossy()),
+        ("TEST_AUDIT_LOG", &*control_plane.audit_log().to_string_lossy()),
     ];
     for package in ["foodplatform-operator", "kubectl-foodplatform"] {
         let arguments = ["--package", package, "--features", "api-tests", "--test", "api", "--"];

@@ -18,7 +18,7 @@
 //! | core | `pods` | list, watch |
 //! | core | `secrets` | get, list, watch (metadata only; the one with the database's URL is read), create, update (tokens) |
 //! | `events.k8s.io` | `events` | create, patch |
-//! | `coordination.k8s.io` | `leases` | get, create, patch (in its own namespace) |
+//! | `coordination.k8s.io` | `leases` | get, create, update (in its own namespace) |
 //!
 //! With a list of namespaces all of it is needed in those alone, by Roles.
 

@@ -2,8 +2,8 @@
 //!
 //! `TEST_KUBECONFIG` is a control plane with the controller manager and without nodes, `TEST_KAFKA` the bootstrap servers
 //! of a Kafka with one broker, `TEST_DATABASE_URL` a PostgreSQL, `TEST_CYCLONUS` and `TEST_ISTIO` the programs in
-//! local/cyclonus and local/istio. Each test has a namespace and an operator of its own, so that they run in any order
-//! and side by side.
+//! local/cyclonus and local/istio, `TEST_HELM` Helm, `TEST_AUDIT_LOG` the API server's audit log. Each test has a
+//! namespace and an operator of its own, so that they run in any order and side by side.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where something is amiss")]
 
@@ -13,12 +13,15 @@ mod children;
 mod conditions;
 mod disturbed;
 mod door;
+mod installation;
 mod interference;
 mod kubelet;
 mod lifecycle;
 mod mesh;
 mod network_policies;
 mod paths;
+mod replicas;
+mod rights;
 mod rollouts;
 mod topics;
 mod ways_in;

@@ -13,6 +13,7 @@ use kube::{
     core::{ApiResource, GroupVersionKind},
 };
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
 use crate::world::{World, eventually, is, message};
 
@@ -39,8 +40,11 @@ async fn an_ingress_comes_changes_and_goes() {
     world.end().await;
 }
 
+/// Held by who needs to know whether the cluster has HTTPRoutes.
+pub(crate) static HTTP_ROUTES: Mutex<()> = Mutex::const_new(());
+
 /// A definition that takes any spec: what of a kind matters here is whether the cluster has it.
-fn definition(group: &str, plural: &str, kind: &str) -> CustomResourceDefinition {
+pub(crate) fn definition(group: &str, plural: &str, kind: &str) -> CustomResourceDefinition {
     let schema = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
     serde_json::from_value(json!({
         // Gateway API's names are protected unless somebody vouches for them.
@@ -56,6 +60,7 @@ fn definition(group: &str, plural: &str, kind: &str) -> CustomResourceDefinition
 
 #[tokio::test]
 async fn a_kind_that_the_cluster_lacks_is_named_and_taken_up_when_it_comes() {
+    let _alone = HTTP_ROUTES.lock().await;
     let world = World::start("kinds").await;
     let route = json!({ "parentRefs": [{ "name": "web" }], "hostnames": ["shop.example.com"] });
     world.shop(json!({ "gateway": { "httpRoute": route } })).await;

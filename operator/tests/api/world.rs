@@ -67,6 +67,13 @@ impl World {
         .await
     }
 
+    /// Starts it without an operator: the test brings its own.
+    pub(crate) async fn unattended(name: &str) -> Self {
+        let world = Self::with_operator(name, |_, _, stop| tokio::spawn(stop.cancelled_owned())).await;
+        world.secret("url").await;
+        world
+    }
+
     /// Starts it with an operator that something comes between; one that ends is followed by another.
     pub(crate) async fn disturbed(name: &str, interference: &Arc<Interference>) -> Self {
         let interference = Arc::clone(interference);

@@ -1,0 +1,159 @@
+//! The rights that the chart gives: enough for everything, and none too many.
+
+use foodplatform_operator::api::FoodPlatform;
+use k8s_openapi::{
+    api::{
+        authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
+        core::v1::{ConfigMap, Secret},
+    },
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{Api, ResourceExt as _, api::PostParams};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::{
+    installation::{Installation, Rights},
+    ways_in::{self, HTTP_ROUTES},
+    world::{World, eventually},
+};
+
+/// Rights that no request shows: owner references that block deletion need this one, where a cluster guards them.
+const UNSEEN: [(&str, &str, &str); 1] = [("update", "foodplatform.dev", "foodplatforms/finalizers")];
+
+/// Everything that an operator does, from the platform's creation to its deletion.
+async fn life(world: &World) {
+    let full = json!({
+        "logs": { "volume": { "size": "64Mi", "retention": "Delete" } },
+        "services": { "order": { "autoscaling": { "maxReplicas": 3 } } },
+        "gateway": {
+            "type": null, "ingress": { "host": "shop.example.com" },
+            "httpRoute": { "parentRefs": [{ "name": "web" }], "hostnames": ["shop.example.com"] },
+        },
+        "mesh": "Istio",
+        "kafka": { "deletionPolicy": "Delete" },
+    });
+    world.shop(full).await;
+    world.ready().await;
+    let old = json!({ "metadata": { "annotations": { "foodplatform.dev/changed-at": "2020-01-01T00:00:00Z" } } });
+    let before = world.patch::<Secret>("shop-cancellation-tokens", old).await.data;
+    eventually("other tokens", || async {
+        (world.get::<Secret>("shop-cancellation-tokens").await?.data != before).then_some(())
+    })
+    .await;
+    // The same event a second time is no new one.
+    for _ in 0..2 {
+        let gone = world.get::<ConfigMap>("shop-cook").await.unwrap().uid();
+        world.delete::<ConfigMap>("shop-cook").await;
+        eventually("the ConfigMap again", || async {
+            (world.get::<ConfigMap>("shop-cook").await?.uid() != gone).then_some(())
+        })
+        .await;
+    }
+    world.ready().await;
+    let less = json!({ "spec": {
+        "image": { "tag": "2.0.0" },
+        "logs": { "volume": null },
+        "services": { "order": { "autoscaling": null } },
+        "gateway": { "ingress": null, "httpRoute": null },
+        "mesh": null,
+        "networkPolicy": { "enabled": false },
+    } });
+    world.patch::<FoodPlatform>("shop", less).await;
+    world.ready().await;
+    world.delete::<FoodPlatform>("shop").await;
+    eventually("the platform to be gone", || async { world.get::<FoodPlatform>("shop").await.is_none().then_some(()) })
+        .await;
+}
+
+/// The rights that were made use of.
+fn used(requests: &[Value]) -> Rights {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    requests
+        .iter()
+        .filter(|request| request["objectRef"]["resource"].is_string())
+        .map(|request| {
+            let object = &request["objectRef"];
+            let resource = match object["subresource"].as_str() {
+                Some(subresource) => format!("{}/{subresource}", text(&object["resource"])),
+                None => text(&object["resource"]),
+            };
+            (text(&request["verb"]), text(&object["apiGroup"]), resource)
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn with_the_chart_s_rights_everything_works_and_none_of_them_is_idle() {
+    let _alone = HTTP_ROUTES.lock().await;
+    let world = World::unattended("rights").await;
+    let definitions: Api<CustomResourceDefinition> = Api::all(world.client.clone());
+    for (group, plural, kind) in [
+        ("gateway.networking.k8s.io", "httproutes", "HTTPRoute"),
+        ("networking.istio.io", "destinationrules", "DestinationRule"),
+    ] {
+        definitions.create(&PostParams::default(), &ways_in::definition(group, plural, kind)).await.unwrap();
+    }
+    let installation = Installation::new(&world, &[&world.namespace]).await;
+    let mut operator = installation.start("operator").await;
+    life(&world).await;
+    operator.signal(Signal::SIGTERM);
+    assert!(operator.process.wait().await.unwrap().success());
+    for name in ["httproutes.gateway.networking.k8s.io", "destinationrules.networking.istio.io"] {
+        definitions.delete(name, &kube::api::DeleteParams::default()).await.unwrap();
+    }
+
+    let requests = installation.requests();
+    let refused: Vec<_> = requests.iter().filter(|request| request["responseStatus"]["code"] == 403).collect();
+    assert!(refused.is_empty(), "{refused:#?}");
+    let unseen = UNSEEN.map(|(verb, group, resource)| (verb.to_owned(), group.to_owned(), resource.to_owned()));
+    let used = used(&requests);
+    let idle: Vec<_> = installation.rights.difference(&used).filter(|right| !unseen.contains(right)).collect();
+    assert!(idle.is_empty(), "nothing needs {idle:#?}");
+    drop(operator);
+    drop(installation);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_operator_of_some_namespaces_has_rights_in_these_alone() {
+    let (one, two, other) =
+        tokio::join!(World::unattended("watched"), World::unattended("watched-too"), World::unattended("not-watched"));
+    let installation = Installation::new(&one, &[&one.namespace, &two.namespace]).await;
+    let operator = installation.start("operator").await;
+    other.shop(json!({})).await;
+    for world in [&one, &two] {
+        world.shop(json!({})).await;
+        world.ready().await;
+    }
+    assert!(other.get::<FoodPlatform>("shop").await.unwrap().status.is_none(), "nobody has looked at it");
+    let user = format!("system:serviceaccount:{}:foodplatform-operator", one.namespace);
+    for (namespace, allowed) in [(&one.namespace, true), (&two.namespace, true), (&other.namespace, false)] {
+        for (group, resource) in [("foodplatform.dev", "foodplatforms"), ("", "secrets"), ("apps", "deployments")] {
+            let asked = SubjectAccessReview {
+                spec: SubjectAccessReviewSpec {
+                    user: Some(user.clone()),
+                    resource_attributes: Some(ResourceAttributes {
+                        namespace: Some(namespace.clone()),
+                        verb: Some("list".to_owned()),
+                        group: Some(group.to_owned()),
+                        resource: Some(resource.to_owned()),
+                        ..Default::default()
+                    }),
+                    ..Default::default()
+                },
+                ..Default::default()
+            };
+            let reviews: Api<SubjectAccessReview> = Api::all(one.client.clone());
+            let answer = reviews.create(&PostParams::default(), &asked).await.unwrap();
+            assert_eq!(answer.status.unwrap().allowed, allowed, "{resource} in {namespace}");
+        }
+    }
+    let refused = installation.requests().into_iter().filter(|request| request["responseStatus"]["code"] == 403);
+    assert_eq!(refused.count(), 0);
+    drop(operator);
+    drop(installation);
+    for world in [one, two, other] {
+        world.end().await;
+    }
+}
