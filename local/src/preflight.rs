@@ -27,7 +27,7 @@ pub fn require_tools() -> Result<()> {
     let tools = [
         ("cargo", "Rust from https://rustup.rs"),
         ("rustup", "Rust from https://rustup.rs"),
-        ("go", "Go ≥ 1.25 from https://go.dev/dl"),
+        ("go", "Go ≥ 1.26 from https://go.dev/dl"),
         ("java", "Java ≥ 17, for instance: apt-get install default-jre-headless"),
         ("mvn", "Maven, for instance: apt-get install maven"),
         ("apt-get", "a Debian system: the cluster's packages come from there"),

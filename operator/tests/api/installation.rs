@@ -45,8 +45,11 @@ impl<'a> Installation<'a> {
     pub(crate) async fn new(world: &'a World, namespaces: &[&str]) -> Self {
         let watched = namespaces.join(",");
         let helm = std::env::var("TEST_HELM").expect("TEST_HELM names Helm");
+        // Without a cluster to ask, Helm takes it for one of its own time.
+        let version = world.client.apiserver_version().await.unwrap().git_version;
         let chart = std::process::Command::new(helm)
             .args(["template", "test", CHART, "--namespace", &world.namespace])
+            .args(["--kube-version", &version])
             .args(["--set", &format!("watchNamespaces={{{watched}}},rbac.aggregate=false,crds.install=false")])
             .output()
             .unwrap();

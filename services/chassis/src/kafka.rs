@@ -82,5 +82,6 @@ pub(crate) fn common(settings: &KafkaSettings) -> ClientConfig {
         .set("topic.metadata.refresh.interval.ms", "30000")
         .set("allow.auto.create.topics", "false")
         .set_log_level(RDKafkaLogLevel::Info);
+    settings.kafka_security.configure(&mut config);
     config
 }

@@ -19,7 +19,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chassis::{
-    config::{KafkaSettings, Retention},
+    config::{KafkaSecurity, KafkaSettings, Retention},
     publisher::Publisher,
 };
 use futures::StreamExt;
@@ -41,6 +41,7 @@ const LIMITS: Limits = Limits { connect: Duration::from_secs(2), response: Durat
 fn deferring() -> Deferring {
     let kafka = KafkaSettings {
         kafka_bootstrap_servers: "127.0.0.1:9".to_owned(),
+        kafka_security: KafkaSecurity::default(),
         topic_prefix: "test.".to_owned(),
         consumer_group: None,
         inbox_retention: Retention::Forever,

@@ -8,7 +8,7 @@ use k8s_openapi::{
         apps::v1::Deployment,
         autoscaling::v2::HorizontalPodAutoscaler,
         batch::v1::Job,
-        core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service as KubeService, ServiceAccount},
+        core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service as KubeService, ServiceAccount},
         networking::v1::NetworkPolicy,
         policy::v1::PodDisruptionBudget,
     },
@@ -59,11 +59,13 @@ async fn a_deleted_platform_leaves_its_claims_and_takes_them_up_again() {
     gone::<PodDisruptionBudget>(platform).await;
     gone::<NetworkPolicy>(platform).await;
     gone::<KubeService>(platform).await;
-    gone::<ConfigMap>(platform).await;
+    gone::<Secret>(platform).await;
     gone::<ServiceAccount>(platform).await;
     gone::<Job>(platform).await;
     gone::<Pod>(platform).await;
     assert_eq!(claims(platform).await, before, "retained claims stay");
+    let kept = platform.cluster.names::<ConfigMap>(&platform.namespace, &platform.selector()).await;
+    assert_eq!(kept, Ok(vec![format!("{}-topics", platform.name)]), "the record of retained topics stays alone");
 
     throwaway.apply().await;
     platform.until_ready().await;

@@ -8,7 +8,7 @@ use k8s_openapi::{
     api::{
         apps::v1::Deployment,
         autoscaling::v2::HorizontalPodAutoscaler,
-        core::v1::{ConfigMap, PersistentVolumeClaim, Service as KubeService, ServiceAccount},
+        core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service as KubeService, ServiceAccount},
         policy::v1::PodDisruptionBudget,
     },
 };
@@ -58,8 +58,13 @@ async fn every_child_is_found_by_its_label() {
     expect::<PersistentVolumeClaim>(&platform, &Service::ALL, "-logs").await;
     expect::<PodDisruptionBudget>(&platform, &Service::ALL, "").await;
     expect::<KubeService>(&platform, &Service::ALL, "").await;
-    expect::<ConfigMap>(&platform, &Service::ALL, "").await;
     expect::<ServiceAccount>(&platform, &Service::ALL, "").await;
+    let mut configuration = platform.children(&Service::ALL, "");
+    configuration.push(format!("{QUICKSTART}-topics"));
+    let names = platform.cluster.names::<ConfigMap>(&platform.namespace, &platform.selector()).await;
+    assert_eq!(names, Ok(configuration));
+    let names = platform.cluster.names::<Secret>(&platform.namespace, &platform.selector()).await;
+    assert_eq!(names, Ok(vec![format!("{QUICKSTART}-cancellation-tokens")]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,11 +1,14 @@
 //! Settings from the environment, read by clap: a missing or wrong one is named, with what is expected, and
 //! `SERVICE serve --help` lists them all.
 
+mod kafka;
+
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
-use anyhow::Context;
 use clap::Args;
 use rand::Rng;
+
+pub use kafka::{KafkaSecurity, KafkaSettings, SaslMechanism};
 
 /// What every service needs to serve.
 #[derive(Debug, Clone, Args)]
@@ -63,35 +66,6 @@ impl LogSettings {
         let name = self.pod_name.clone().or_else(host).filter(|name| !name.is_empty());
         // It becomes part of a file's name.
         name.unwrap_or_else(|| std::process::id().to_string()).replace('/', "_")
-    }
-}
-
-/// The Kafka cluster, and this service's place in it.
-#[derive(Debug, Clone, Args)]
-pub struct KafkaSettings {
-    /// Where Kafka is: "host:port", several with commas.
-    #[arg(long, env = "KAFKA_BOOTSTRAP_SERVERS", value_name = "KAFKA_BOOTSTRAP_SERVERS")]
-    pub kafka_bootstrap_servers: String,
-    /// What the names of all topics of the platform begin with.
-    #[arg(long, env = "TOPIC_PREFIX", value_name = "TOPIC_PREFIX")]
-    pub topic_prefix: String,
-    /// The consumer group, shared by the service's replicas. A service that reads no topic leaves it unset.
-    #[arg(long, env = "CONSUMER_GROUP", value_name = "CONSUMER_GROUP")]
-    pub consumer_group: Option<String>,
-    /// How long it is remembered which events were applied, for example "10days", or "forever": longer than the topics
-    /// keep them.
-    #[arg(long, env = "INBOX_RETENTION", value_name = "INBOX_RETENTION", default_value = "10days")]
-    pub inbox_retention: Retention,
-}
-
-impl KafkaSettings {
-    /// The consumer group.
-    ///
-    /// # Errors
-    /// When none is set.
-    pub(crate) fn reader(&self) -> anyhow::Result<&str> {
-        let group = self.consumer_group.as_deref();
-        group.context("CONSUMER_GROUP is not set: expected the name of the service's consumer group")
     }
 }
 
