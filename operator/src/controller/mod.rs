@@ -4,10 +4,10 @@
 //!
 //! | group | resources | verbs |
 //! |---|---|---|
-//! | `foodplatform.dev` | `foodplatforms` | get, list, watch, patch (finalizers only) |
+//! | `foodplatform.dev` | `foodplatforms` | list, watch, patch (finalizers only) |
 //! | `foodplatform.dev` | `foodplatforms/status` | patch |
 //! | `foodplatform.dev` | `foodplatforms/finalizers` | update (owner references that block deletion) |
-//! | core | `serviceaccounts`, `configmaps`, `services`, `persistentvolumeclaims` | get, list, watch, create, patch, delete |
+//! | core | `configmaps`, `persistentvolumeclaims`, `serviceaccounts`, `services` | get, list, watch, create, patch, delete |
 //! | `apps` | `deployments` | get, list, watch, create, patch, delete |
 //! | `batch` | `jobs` | get, list, watch, create, patch, delete |
 //! | `autoscaling` | `horizontalpodautoscalers` | get, list, watch, create, patch, delete |

@@ -1,15 +1,20 @@
 //! The rights that the chart gives: enough for everything, and none too many.
 
+use std::fmt::Debug;
+
 use foodplatform_operator::api::FoodPlatform;
 use k8s_openapi::{
+    NamespaceResourceScope,
     api::{
         authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
-        core::v1::{ConfigMap, Secret},
+        core::v1::{ConfigMap, Secret, Service, ServiceAccount},
+        policy::v1::PodDisruptionBudget,
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
-use kube::{Api, ResourceExt as _, api::PostParams};
+use kube::{Api, Resource, ResourceExt as _, api::PostParams};
 use nix::sys::signal::Signal;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::{
@@ -51,6 +56,10 @@ async fn life(world: &World) {
         .await;
     }
     world.ready().await;
+    // Whoever copies a child with all of its metadata makes one that is the platform's, and that nobody wants.
+    copied::<Service>(world).await;
+    copied::<ServiceAccount>(world).await;
+    copied::<PodDisruptionBudget>(world).await;
     let less = json!({ "spec": {
         "image": { "tag": "2.0.0" },
         "logs": { "volume": null },
@@ -66,21 +75,42 @@ async fn life(world: &World) {
         .await;
 }
 
-/// The rights that were made use of.
+/// Copies order's child of a kind under another name, and waits until it is gone.
+async fn copied<K>(world: &World)
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Serialize,
+{
+    let original = serde_json::to_value(world.get::<K>("shop-order").await.unwrap()).unwrap();
+    let mut copy = json!({ "metadata": {
+        "name": "copy",
+        "labels": original["metadata"]["labels"],
+        "ownerReferences": original["metadata"]["ownerReferences"],
+    } });
+    if K::kind(&()) == "Service" {
+        copy["spec"] = json!({ "ports": [{ "port": 80 }] });
+    }
+    world.api::<K>().create(&PostParams::default(), &serde_json::from_value(copy).unwrap()).await.unwrap();
+    let what = format!("the copied {} to be gone", K::kind(&()));
+    eventually(&what, || async { world.get::<K>("copy").await.is_none().then_some(()) }).await;
+}
+
+/// The rights that were made use of. A patch that makes an object (201) takes the right to create it too: the audit log
+/// knows no verb of its own for that.
 fn used(requests: &[Value]) -> Rights {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    requests
-        .iter()
-        .filter(|request| request["objectRef"]["resource"].is_string())
-        .map(|request| {
-            let object = &request["objectRef"];
-            let resource = match object["subresource"].as_str() {
-                Some(subresource) => format!("{}/{subresource}", text(&object["resource"])),
-                None => text(&object["resource"]),
-            };
-            (text(&request["verb"]), text(&object["apiGroup"]), resource)
-        })
-        .collect()
+    let mut used = Rights::new();
+    for request in requests.iter().filter(|request| request["objectRef"]["resource"].is_string()) {
+        let object = &request["objectRef"];
+        let resource = match object["subresource"].as_str() {
+            Some(subresource) => format!("{}/{subresource}", text(&object["resource"])),
+            None => text(&object["resource"]),
+        };
+        if request["verb"] == "patch" && request["responseStatus"]["code"] == 201 {
+            used.insert(("create".to_owned(), text(&object["apiGroup"]), resource.clone()));
+        }
+        used.insert((text(&request["verb"]), text(&object["apiGroup"]), resource));
+    }
+    used
 }
 
 #[tokio::test]
