@@ -45,6 +45,12 @@ pub const NETWORK_POLICIES: bool = true;
 
 /// The key of the Secret that holds the database's URL.
 pub const DATABASE_KEY: &str = "url";
+/// The key of a Secret that holds certificates of authorities.
+pub const CA_KEY: &str = "ca.crt";
+/// The key of a Secret that holds a user's name.
+pub const USERNAME_KEY: &str = "username";
+/// The key of a Secret that holds a user's password.
+pub const PASSWORD_KEY: &str = "password";
 
 /// Partitions of a topic: divisible by 1, 2, 3, 4, 6 and 12 pods, and few enough for any Kafka.
 pub const PARTITIONS: i32 = 12;

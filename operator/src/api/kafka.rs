@@ -6,18 +6,31 @@ use kube::KubeSchema;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
-use super::rules;
+use super::{
+    kafka_security::{KafkaSaslSpec, KafkaTlsSpec},
+    rules,
+};
 
 /// The Kafka cluster and the topics on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = rules::topic_prefix_is_immutable(), validation = rules::whose_topics_these_are())]
+#[x_kube(
+    validation = rules::topic_prefix_is_immutable(),
+    validation = rules::whose_topics_these_are(),
+    validation = rules::plain_takes_tls()
+)]
 pub struct KafkaSpec {
     /// `host:port` of the brokers to ask first, divided by commas. They have to be reachable from the platform's pods
     /// and from the operator's.
     #[schemars(length(min = 1, max = 1024))]
     #[x_kube(validation = rules::bootstrap_servers())]
     pub bootstrap_servers: String,
+    /// Encrypted connections, and certificates. Without it connections are open to whoever listens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<KafkaTlsSpec>,
+    /// A name and a password for the brokers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sasl: Option<KafkaSaslSpec>,
     /// What the names of topics begin with. Immutable: other topics would be other data. Default:
     /// `NAMESPACE.NAME.`, so that platforms can share a Kafka cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -11,6 +11,7 @@ mod crd;
 pub mod defaults;
 mod gateway;
 mod kafka;
+mod kafka_security;
 mod logs;
 mod mesh;
 mod network_policy;
@@ -31,6 +32,9 @@ pub use circuit_breaker::CircuitBreakerSpec;
 pub use crd::{crd, crd_yaml};
 pub use gateway::{GatewaySpec, GatewayType, HttpRouteSpec, IngressSpec, ParentRef};
 pub use kafka::{DatabaseSpec, DeletionPolicy, KafkaSpec, SecretKeyRef, TopicManagement, TopicSpec, TopicsSpec};
+pub use kafka_security::{
+    CaSecretRef, CertificateSecretRef, CredentialsSecretRef, KafkaSaslSpec, KafkaTlsSpec, SaslMechanism,
+};
 pub use logs::{AccessMode, LogVolumeSpec, LogsSpec, Retention};
 pub use mesh::Mesh;
 pub use network_policy::{EgressPeer, NetworkPolicySpec, PodPeer};

@@ -156,8 +156,15 @@ pub(super) fn variable_name() -> Rule {
 }
 
 pub(super) fn foreign_variable() -> Rule {
-    Rule::new("!(self in ['DATABASE_URL', 'LOG_DIR', 'POD_NAME'])")
-        .message("env: DATABASE_URL, LOG_DIR and POD_NAME are the operator's: set database, or logs, instead")
+    Rule::new(
+        "!(self in ['DATABASE_URL', 'LOG_DIR', 'POD_NAME', 'CANCELLATION_TOKEN_FILE', 'CANCELLATION_TOKENS', \
+         'KAFKA_TLS', 'KAFKA_CA_FILE', 'KAFKA_CERTIFICATE_FILE', 'KAFKA_KEY_FILE', 'KAFKA_SASL_MECHANISM', \
+         'KAFKA_USERNAME', 'KAFKA_PASSWORD'])",
+    )
+    .message(
+        "env: DATABASE_URL, LOG_DIR, POD_NAME, those of CANCELLATION_TOKENS, and those of Kafka's TLS and SASL are the \
+         operator's: set database, logs, kafka.tls or kafka.sasl instead",
+    )
 }
 
 // kafka
@@ -196,6 +203,17 @@ pub(super) fn whose_topics_these_are() -> Rule {
         "topicManagement External leaves the topics to somebody else: remove deletionPolicy: Delete and adopt: true, or set \
          topicManagement: Direct",
     )
+}
+
+pub(super) fn plain_takes_tls() -> Rule {
+    Rule::new("!has(self.sasl) || self.sasl.mechanism != 'PLAIN' || has(self.tls)").message(
+        "sasl.mechanism PLAIN sends the password as it is: set tls, {} for brokers with certificates of well-known \
+         authorities, or a mechanism of SCRAM-SHA-512",
+    )
+}
+
+pub(super) fn sasl_username() -> Rule {
+    matches("^[^[:cntrl:]]+$", "username: the user's name, without line breaks and other control characters")
 }
 
 pub(super) fn retention() -> Rule {

@@ -161,7 +161,7 @@ fn pods() {
     refuses(path, &[toleration(for_a_time)], "tolerations: tolerationSeconds");
     let env = |name: &str| json!({ "env": [{ "name": name, "value": "a" }] });
     refuses(path, &["1A", "A-B", "A B"].map(env), "env: a name");
-    refuses(path, &["DATABASE_URL", "LOG_DIR", "POD_NAME"].map(env), "env: DATABASE_URL");
+    refuses(path, &["DATABASE_URL", "LOG_DIR", "POD_NAME", "KAFKA_PASSWORD"].map(env), "env: DATABASE_URL");
 }
 
 #[test]
@@ -199,6 +199,36 @@ fn topics() {
         refuses(path, &["7", "0d", "-1", "1w", "7 d", ""].map(retention), "retention: ");
         accepts(path, &[json!({ "config": { "min.insync.replicas": "2" } })]);
         refuses(path, &[json!({ "config": { "retention.ms": "1" } })], "config: set retention instead");
+    }
+}
+
+#[test]
+fn kafka_security() {
+    let sasl = |mechanism: &str| json!({ "mechanism": mechanism, "secretRef": { "name": "user" } });
+    let kafka = |tls: Value, mechanism: &str| {
+        let sasl = sasl(mechanism);
+        json!({ "bootstrapServers": "k:9092", "sasl": sasl, "tls": tls })
+    };
+    let full = json!({ "caSecretRef": { "name": "ca", "key": "ca.pem" }, "clientSecretRef": { "name": "client" } });
+    accepts("spec.kafka.tls", &[json!({}), full]);
+    accepts("spec.kafka", &[kafka(json!({}), "PLAIN"), kafka(json!({}), "SCRAM-SHA-256")]);
+    accepts("spec.kafka.sasl", &[sasl("SCRAM-SHA-256"), sasl("SCRAM-SHA-512")]);
+    refuses("spec.kafka.sasl", &[sasl("PLAIN")], "sasl.mechanism PLAIN sends the password as it is: set tls");
+    let named =
+        |username: &str| json!({ "mechanism": "SCRAM-SHA-512", "username": username, "secretRef": { "name": "user" } });
+    accepts("spec.kafka.sasl", &[named("food"), named("CN=food,O=Example")]);
+    refuses("spec.kafka.sasl", &[named("a\nb")], "username: ");
+    for (path, field) in [("spec.kafka.tls.caSecretRef", "key"), ("spec.kafka.sasl.secretRef", "passwordKey")] {
+        let base = |name: &str, key: &str| {
+            let mut spec = json!({ "mechanism": "SCRAM-SHA-512", "secretRef": { "name": name, field: key } });
+            if path.contains("caSecretRef") {
+                spec = json!({ "caSecretRef": { "name": name, field: key } });
+            }
+            spec
+        };
+        let parent = path.rsplit_once('.').unwrap().0;
+        refuses(parent, &[base("A", "k")], "name: ");
+        refuses(parent, &[base("a", "a b")], "key: ");
     }
 }
 

@@ -1,5 +1,7 @@
 //! Checksums: short names for contents.
 
+use std::iter;
+
 use k8s_openapi::api::core::v1::ConfigMap;
 use sha2::{Digest as _, Sha256};
 
@@ -11,7 +13,12 @@ pub fn short(parts: &[&str]) -> String {
 /// The checksum of a secret's value, to be shown on objects that more people can read than the secret. It is salted
 /// with the platform's uid, so that equal values of different platforms don't show as such.
 pub fn secret(platform_uid: &str, value: &[u8]) -> String {
-    hex([platform_uid.as_bytes(), value])[..32].to_owned()
+    secrets(platform_uid, [value])
+}
+
+/// The same for several values.
+pub(super) fn secrets<'a>(platform_uid: &'a str, values: impl IntoIterator<Item = &'a [u8]>) -> String {
+    hex(iter::once(platform_uid.as_bytes()).chain(values))[..32].to_owned()
 }
 
 /// The checksum of a ConfigMap's data.

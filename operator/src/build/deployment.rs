@@ -40,6 +40,8 @@ const LOG_VOLUME: &str = "logs";
 const CONFIG_CHECKSUM: &str = "foodplatform.dev/config-checksum";
 /// The checksum of the secrets that the pods were started with.
 pub const SECRET_CHECKSUM: &str = "foodplatform.dev/secret-checksum";
+/// The checksum of what they show to Kafka.
+pub const KAFKA_CHECKSUM: &str = "foodplatform.dev/kafka-checksum";
 
 pub(super) fn build(
     platform: &Platform,
@@ -52,6 +54,9 @@ pub(super) fn build(
     annotations.insert(CONFIG_CHECKSUM.to_owned(), config_checksum.to_owned());
     if settings.service.has_database() {
         annotations.insert(SECRET_CHECKSUM.to_owned(), dereferenced.database_checksum.clone());
+    }
+    if let Some(checksum) = &dereferenced.kafka_checksum {
+        annotations.insert(KAFKA_CHECKSUM.to_owned(), checksum.clone());
     }
     Deployment {
         metadata: labels::metadata(platform, settings, names::child(&platform.name, settings.service)),
@@ -92,7 +97,9 @@ fn in_seconds(time: Duration) -> i32 {
 }
 
 fn pod_spec(platform: &Platform, settings: &ServiceSettings) -> PodSpec {
-    let tokens = cancellation_tokens::mounted(platform, settings.service);
+    let tokens = cancellation_tokens::mounted(platform, settings.service).map(|(volume, ..)| volume);
+    let certificates = platform.kafka_security.mounted().map(|(volume, _)| volume);
+    let volumes = iter::once(log_volume(platform, settings)).chain(tokens).chain(certificates);
     PodSpec {
         termination_grace_period_seconds: Some(GRACE_SECONDS),
         topology_spread_constraints: Some(
@@ -106,7 +113,7 @@ fn pod_spec(platform: &Platform, settings: &ServiceSettings) -> PodSpec {
                 })
                 .to_vec(),
         ),
-        volumes: Some(iter::once(log_volume(platform, settings)).chain(tokens.map(|(volume, ..)| volume)).collect()),
+        volumes: Some(volumes.collect()),
         ..pod::spec(platform, settings, container(platform, settings))
     }
 }
@@ -148,6 +155,8 @@ fn container(platform: &Platform, settings: &ServiceSettings) -> Container {
         value: Some(LOG_DIR.to_owned()),
         ..Default::default()
     });
+    container.env.get_or_insert_default().extend(platform.kafka_security.environment());
+    container.volume_mounts.get_or_insert_default().extend(platform.kafka_security.mounted().map(|(_, mount)| mount));
     if let Some((_, mount, variable)) = cancellation_tokens::mounted(platform, settings.service) {
         container.volume_mounts.get_or_insert_default().push(mount);
         container.env.get_or_insert_default().push(variable);

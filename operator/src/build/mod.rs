@@ -20,6 +20,7 @@ mod hpa;
 mod http_route;
 mod ingress;
 mod invalid;
+mod kafka_security;
 pub mod labels;
 mod migration_job;
 pub mod names;
@@ -42,8 +43,9 @@ use kube::core::ApiResource;
 
 pub use cancellation_tokens::CancellationTokens;
 pub use child::{ApplyMode, Child};
-pub use deployment::SECRET_CHECKSUM;
+pub use deployment::{KAFKA_CHECKSUM, SECRET_CHECKSUM};
 pub use invalid::InvalidPlatform;
+pub use kafka_security::{KafkaCredentials, KafkaSecurity, Missing, SaslCredentials, TlsCredentials};
 pub use network_policy::Traffic;
 pub use platform::{Autoscaling, DatabaseSecret, Gateway, LogVolume, Logs, Platform, Replicas, ServiceSettings};
 pub use pod::ADMIN_PORT;
@@ -62,6 +64,8 @@ pub struct Dereferenced {
     pub database_checksum: String,
     /// The port of that URL; none where it isn't known yet.
     pub database_port: Option<u16>,
+    /// [`KafkaCredentials::checksum`]: pods roll when it changes; none where nothing is secret.
+    pub kafka_checksum: Option<String>,
 }
 
 /// Every child of a platform, in the three groups in which they are applied. A group is applied when the one before it

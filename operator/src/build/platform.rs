@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::{
     invalid::InvalidPlatform,
+    kafka_security::KafkaSecurity,
     network_policy::Traffic,
     quantity::Quantity,
     resources,
@@ -35,6 +36,8 @@ pub struct Platform {
     pub services: Vec<ServiceSettings>,
     /// `host:port` of the Kafka brokers to ask first, divided by commas.
     pub bootstrap_servers: String,
+    /// How the brokers and the platform prove to each other who they are.
+    pub kafka_security: KafkaSecurity,
     /// What every topic begins with, such as `food.quickstart.`.
     pub topic_prefix: String,
     /// The topics that it wants, dead-letter topics included, by name.
@@ -194,6 +197,7 @@ impl Platform {
             uid,
             services,
             bootstrap_servers: spec.kafka.bootstrap_servers.clone(),
+            kafka_security: KafkaSecurity::new(&spec.kafka),
             topic_prefix,
             topic_management: spec.kafka.topic_management.unwrap_or_default(),
             topic_deletion: spec.kafka.deletion_policy.unwrap_or_default(),

@@ -69,7 +69,11 @@ fn fullest() -> Value {
                 },
             },
         },
-        "kafka": { "bootstrapServers": "a:9092,b:9092", "topicPrefix": "eu." },
+        "kafka": {
+            "bootstrapServers": "a:9092,b:9092", "topicPrefix": "eu.",
+            "tls": { "caSecretRef": { "name": "kafka-ca", "key": "ca.pem" }, "clientSecretRef": { "name": "kafka-client" } },
+            "sasl": { "mechanism": "SCRAM-SHA-512", "secretRef": { "name": "kafka-user", "usernameKey": "user" } },
+        },
         "database": { "secretRef": { "name": "database", "key": "DATABASE_URL" } },
         "logs": {
             "level": "info,sqlx=warn", "maxFiles": 5,
@@ -101,7 +105,7 @@ fn fullest() -> Value {
 
 /// What the Secret says.
 fn known() -> Dereferenced {
-    Dereferenced { database_checksum: "0123456789abcdef".to_owned(), database_port: Some(5432) }
+    Dereferenced { database_checksum: "0123456789abcdef".to_owned(), database_port: Some(5432), kafka_checksum: None }
 }
 
 fn built(spec: Value) -> Children {
@@ -186,16 +190,26 @@ fn building_twice_gives_the_same() {
 
 #[test]
 fn pods_roll_when_what_they_read_once_changes() {
-    let template = |spec: Value, secret: &str| {
-        let children = children(&platform(spec), &Dereferenced { database_checksum: secret.to_owned(), ..known() });
-        find(&children, "Deployment", FoodService::Order).object.data["spec"]["template"].clone()
+    let template_of = |service, spec: Value, secret: &str| {
+        let kafka_checksum = spec["kafka"]["sasl"].is_object().then(|| secret.to_owned());
+        let known = Dereferenced { database_checksum: secret.to_owned(), kafka_checksum, ..known() };
+        let children = children(&platform(spec), &known);
+        find(&children, "Deployment", service).object.data["spec"]["template"].clone()
     };
+    let template = |spec, secret| template_of(FoodService::Order, spec, secret);
     let before = template(smallest(), "a");
     assert_eq!(before, template(smallest(), "a"));
     assert_ne!(before, template(smallest(), "b"), "another database URL");
     let mut spec = smallest();
     spec["logs"] = json!({ "level": "debug" });
     assert_ne!(before, template(spec, "a"), "another log level");
+
+    // It has no database.
+    let gateway = |spec, secret| template_of(FoodService::Gateway, spec, secret);
+    assert_eq!(gateway(smallest(), "a"), gateway(smallest(), "b"));
+    let mut spec = smallest();
+    spec["kafka"]["sasl"] = json!({ "mechanism": "SCRAM-SHA-512", "secretRef": { "name": "kafka" } });
+    assert_ne!(gateway(spec.clone(), "a"), gateway(spec, "b"), "another password for Kafka");
 }
 
 #[test]

@@ -18,6 +18,7 @@ use tracing::{info, warn};
 
 use super::{
     context::{Context, request},
+    dereference,
     error::{Error, Step},
     events, prune, status, topics,
     validate::validate,
@@ -138,7 +139,11 @@ async fn delete(context: &Context, resource: &FoodPlatform, platform: &Platform)
     let status = resource.status.clone().unwrap_or_default();
     let records = topics::records(context, platform, &status);
     let topics = if records.values().any(|record| matches!(record, Record::Own(_))) {
-        match tokio::time::timeout(ATTEMPT, direct::delete(&platform.bootstrap_servers, records)).await {
+        let connection = match dereference::kafka(context, platform).await? {
+            Ok(connection) => connection,
+            Err(obstacle) => return Ok(Left::Some(format!("the topics can't be deleted: {}", obstacle.message))),
+        };
+        match tokio::time::timeout(ATTEMPT, direct::delete(&connection, records)).await {
             Ok(Ok(topics)) => topics,
             Ok(Err(unreachable)) => return Ok(Left::Some(format!("the topics can't be deleted: {unreachable}"))),
             Err(_) => return Ok(Left::Some("the topics can't be deleted: Kafka answers too slowly".to_owned())),

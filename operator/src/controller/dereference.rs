@@ -1,6 +1,10 @@
 //! First step: reads what the spec refers to. All of a reconciliation's reading is here and in [`super::live`].
 
-use std::{collections::HashMap, str, sync::Mutex};
+use std::{
+    collections::{BTreeMap, HashMap},
+    str,
+    sync::Mutex,
+};
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
@@ -11,13 +15,25 @@ use super::{
     obstacle::{Obstacle, Reason},
 };
 use crate::{
-    build::{DatabaseSecret, Dereferenced, Platform, checksum},
+    build::{DatabaseSecret, Dereferenced, KafkaCredentials, KafkaSecurity, Missing, Platform, checksum},
     database::{Address, DEFAULT_PORT},
+    kafka::connection::Connection,
 };
 
-/// What was read of Secrets, by the platform's uid: checksums and addresses, never the values.
+/// What was read of Secrets, by the platform's uid.
 #[derive(Default)]
-pub(super) struct Secrets(Mutex<HashMap<String, Known>>);
+pub(super) struct Secrets {
+    /// Checksums and addresses, never the values.
+    databases: Mutex<HashMap<String, Known>>,
+    /// The values, which the checks of topics need.
+    kafka: Mutex<HashMap<String, KnownKafka>>,
+}
+
+struct KnownKafka {
+    security: KafkaSecurity,
+    versions: Vec<Option<String>>,
+    credentials: KafkaCredentials,
+}
 
 struct Known {
     secret: DatabaseSecret,
@@ -36,14 +52,22 @@ pub(super) struct Database {
 
 impl Secrets {
     fn get(&self, platform: &Platform, version: &str) -> Option<Database> {
-        let known = lock(&self.0);
+        let known = lock(&self.databases);
         let known = known.get(&platform.uid)?;
         (known.secret == platform.database && known.version.as_deref() == Some(version)).then(|| known.database.clone())
     }
 
+    fn kafka(&self, platform: &Platform, versions: &[Option<String>]) -> Option<KafkaCredentials> {
+        let known = lock(&self.kafka);
+        let known = known.get(&platform.uid)?;
+        let is_same = known.security == platform.kafka_security && known.versions == versions;
+        (is_same && versions.iter().all(Option::is_some)).then(|| known.credentials.clone())
+    }
+
     /// Forgets all platforms but those that `is_there` knows.
     pub(super) fn retain(&self, is_there: impl Fn(&str) -> bool) {
-        lock(&self.0).retain(|uid, _| is_there(uid));
+        lock(&self.databases).retain(|uid, _| is_there(uid));
+        lock(&self.kafka).retain(|uid, _| is_there(uid));
     }
 }
 
@@ -68,15 +92,61 @@ pub(super) async fn database(context: &Context, platform: &Platform) -> Result<R
     let database = Database { address: address(url), dereferenced: dereferenced(platform, url) };
     let version = secret.as_ref().and_then(ResourceExt::resource_version);
     let known = Known { secret: platform.database.clone(), version, database: database.clone() };
-    lock(&context.secrets.0).insert(platform.uid.clone(), known);
+    lock(&context.secrets.databases).insert(platform.uid.clone(), known);
     Ok(Ok(database))
 }
 
-/// What the children of a platform depend on, when this is its database's URL.
+/// The way to the platform's Kafka. Reads the Secrets that it takes, unless the same versions of them have been read
+/// before.
+///
+/// # Errors
+/// When the API server can't be asked. A Secret that isn't there or lacks a key is an obstacle.
+pub(super) async fn kafka(context: &Context, platform: &Platform) -> Result<Result<Connection, Obstacle>, Error> {
+    let connection = |credentials| Connection { bootstrap_servers: platform.bootstrap_servers.clone(), credentials };
+    let (namespace, security) = (&platform.namespace, &platform.kafka_security);
+    let names = security.secrets();
+    let watched: Vec<_> = names.iter().map(|name| context.live.secret_version(namespace, name)).collect();
+    if let Some(credentials) = context.secrets.kafka(platform, &watched) {
+        return Ok(Ok(connection(credentials)));
+    }
+    let api = context.api::<Secret>(namespace);
+    let mut secrets = BTreeMap::new();
+    for name in &names {
+        let what = || format!("reading Secret {namespace}/{name}");
+        if let Some(secret) = request(Step::Dereference, what, api.get_opt(name)).await? {
+            secrets.insert((*name).to_owned(), secret);
+        }
+    }
+    let credentials = match kafka_credentials(platform, &secrets) {
+        Ok(credentials) => credentials,
+        Err(obstacle) => return Ok(Err(obstacle)),
+    };
+    let versions = names.iter().map(|name| secrets.get(*name)?.resource_version()).collect();
+    let known = KnownKafka { security: security.clone(), versions, credentials: credentials.clone() };
+    lock(&context.secrets.kafka).insert(platform.uid.clone(), known);
+    Ok(Ok(connection(credentials)))
+}
+
+/// What the platform shows to Kafka, from the Secrets that it takes, by their names.
+///
+/// # Errors
+/// When one of them isn't there or lacks a key.
+pub fn kafka_credentials(
+    platform: &Platform,
+    secrets: &BTreeMap<String, Secret>,
+) -> Result<KafkaCredentials, Obstacle> {
+    platform.kafka_security.read(secrets).map_err(|missing| {
+        let Missing { name, what, .. } = missing;
+        Obstacle::new(Reason::SecretNotFound, format!("Secret {}/{name} {what}", platform.namespace))
+    })
+}
+
+/// What the children of a platform depend on, when this is its database's URL, and nothing that Kafka wants is secret.
 pub fn dereferenced(platform: &Platform, url: &[u8]) -> Dereferenced {
     Dereferenced {
         database_checksum: checksum::secret(&platform.uid, url),
         database_port: Some(address(url).as_ref().map_or(DEFAULT_PORT, Address::port)),
+        kafka_checksum: None,
     }
 }
 

@@ -23,8 +23,8 @@ use tracing::warn;
 
 use super::{served, trim};
 use crate::{
-    api::FoodPlatform,
-    build::{self, labels, names},
+    api::{FoodPlatform, FoodPlatformSpec},
+    build::{self, KafkaSecurity, labels, names},
 };
 
 /// A platform, or the reason why it can't be read: one that can't must not hide the others.
@@ -244,6 +244,11 @@ fn by_label<K: Resource>(wake: &Wake, platforms: &Store<Guarded>) -> impl Fn(&Ev
     }
 }
 
+/// Whether a spec names the Secret.
+fn refers_to(spec: &FoodPlatformSpec, name: &str) -> bool {
+    spec.database.secret_ref.name == name || KafkaSecurity::new(&spec.kafka).secrets().contains(&name)
+}
+
 /// Wakes the platforms whose spec names the Secret, or whose own it is.
 fn by_reference(
     wake: &Wake,
@@ -257,8 +262,7 @@ fn by_reference(
             for platform in platforms.state() {
                 if let Ok(found) = &platform.0
                     && found.namespace() == namespace
-                    && (found.spec.database.secret_ref.name == name
-                        || names::cancellation_tokens(&found.name_any()) == name)
+                    && (refers_to(&found.spec, &name) || names::cancellation_tokens(&found.name_any()) == name)
                 {
                     send(&wake, ObjectRef::from_obj(platform.as_ref()));
                 }

@@ -16,7 +16,7 @@
 //! | `gateway.networking.k8s.io` | `httproutes` | get, list, watch, create, patch, delete |
 //! | `networking.istio.io` | `destinationrules` | get, list, watch, create, patch, delete |
 //! | core | `pods` | list, watch |
-//! | core | `secrets` | get, list, watch (metadata only; the one with the database's URL is read), create, update (tokens) |
+//! | core | `secrets` | get, list, watch (metadata only; those that the spec names are read), create, update (tokens) |
 //! | `events.k8s.io` | `events` | create, patch |
 //! | `coordination.k8s.io` | `leases` | get, create, update (in its own namespace) |
 //!
@@ -48,7 +48,7 @@ mod validate;
 pub mod decisions {
     pub use super::{
         apply::{Failure, admit, replicas_to_hand_over},
-        dereference::{database_url, dereferenced},
+        dereference::{database_url, dereferenced, kafka_credentials},
         diff::{Difference, difference},
         error::words,
         obstacle::Obstacle,

@@ -12,8 +12,7 @@ use super::{
     apply::{self, Change, Failure},
     backoff, cancellation_tokens,
     context::{Context, request},
-    deletion,
-    dereference::{self, Database},
+    deletion, dereference,
     error::{Error, Step},
     events::{self, Changes},
     live::Guarded,
@@ -136,8 +135,7 @@ async fn reconcile_platform(context: &Context, resource: &FoodPlatform) -> Resul
         Ok(_) if paused => {}
         Ok(platform) => {
             report.notes = platform.breaker_warnings();
-            known = topics::observe(context, platform, &before, wake(context, platform));
-            failure = bring_about(context, resource, platform, &known, &mut report).await.err();
+            failure = bring_about(context, resource, platform, &mut known, &mut report).await.err();
         }
     }
     if let Some(error) = failure.take_if(|error| error.is_stale()) {
@@ -204,12 +202,16 @@ async fn bring_about(
     context: &Context,
     resource: &FoodPlatform,
     platform: &Platform,
-    known: &Known,
+    known: &mut Known,
     report: &mut Report,
 ) -> Result<(), Error> {
     // Before there is anything that has to go first.
     deletion::hold(context, resource, platform).await?;
     let status = resource.status.clone().unwrap_or_default();
+    let kafka = dereference::kafka(context, platform).await?;
+    if let Ok(connection) = &kafka {
+        *known = topics::observe(context, platform, connection.clone(), &status, wake(context, platform));
+    }
     report.take_in(platform, topics::record(context, platform, &status, known).await)?;
     if !report.take_in(platform, cancellation_tokens::ensure(context, platform, Timestamp::now()).await)? {
         let waits = |service: FoodService| (service, format!("{service} waits for the tokens for cancellations"));
@@ -218,18 +220,27 @@ async fn bring_about(
     if report.is_namespace_leaving {
         return Ok(());
     }
-    let database = dereference::database(context, platform).await?;
-    let (children, complete) = match database {
-        Ok(Database { address, dereferenced }) => {
-            report.database = address.and_then(|address| observe_database(context, platform, &address));
-            (build::children(platform, &dereferenced), true)
+    let mut dereferenced = Dereferenced::default();
+    // Pods would wait for a Secret that isn't there; everything else is brought about already.
+    let mut complete = true;
+    match dereference::database(context, platform).await? {
+        Ok(database) => {
+            report.database = database.address.and_then(|address| observe_database(context, platform, &address));
+            dereferenced = database.dereferenced;
         }
         Err(obstacle) => {
             report.obstacles.push(obstacle);
-            // Pods would wait for the Secret; everything else is brought about already.
-            (build::children(platform, &Dereferenced::default()), false)
+            complete = false;
         }
-    };
+    }
+    match kafka {
+        Ok(connection) => dereferenced.kafka_checksum = connection.credentials.checksum(&platform.uid),
+        Err(obstacle) => {
+            report.obstacles.push(obstacle);
+            complete = false;
+        }
+    }
+    let children = build::children(platform, &dereferenced);
     apply_all(context, platform, &children.foundations, report).await?;
     if report.is_namespace_leaving || !complete {
         return Ok(());

@@ -17,6 +17,7 @@ use crate::{
     build::{FIELD_MANAGER, Platform, Record, Records, names, topic_records},
     kafka::{
         Fate,
+        connection::Connection,
         keeper::{Known, Request},
     },
     metrics,
@@ -26,11 +27,12 @@ use crate::{
 pub(super) fn observe(
     context: &Context,
     platform: &Platform,
+    connection: Connection,
     status: &FoodPlatformStatus,
     wake: impl FnOnce() + Send + 'static,
 ) -> Known {
     let wanted = Request {
-        bootstrap_servers: platform.bootstrap_servers.clone(),
+        connection,
         topics: platform.topics.clone(),
         management: platform.topic_management,
         adopt: platform.adopts_topics,

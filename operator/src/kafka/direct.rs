@@ -7,17 +7,14 @@ use std::{
 };
 
 use rdkafka::{
-    ClientConfig,
-    admin::{
-        AdminClient, AdminOptions, NewPartitions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication,
-    },
-    client::DefaultClientContext,
+    admin::{AdminOptions, NewPartitions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
 };
-use tokio::{net::TcpStream, runtime::Handle, time::timeout};
+use tokio::runtime::Handle;
 
 use super::{
     Fate, TopicReport, Unreachable,
+    connection::{Admin, Connection},
     keeper::Request,
     native::{self, Described},
     plan::{LiveTopic, Plan, Step, plan},
@@ -28,16 +25,12 @@ use crate::{
     build::{Record, Records, WantedTopic},
 };
 
-/// For opening a connection to one bootstrap server.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// For one request to a cluster that accepts connections.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two looks at a topic that was just changed.
 const SHOWN_INTERVAL: Duration = Duration::from_millis(50);
 /// A replication factor that leaves the choice to the brokers (KIP-464).
 const BROKER_DEFAULT: i32 = -1;
-
-type Admin = AdminClient<DefaultClientContext>;
 
 /// Kafka's answers about several topics: each by itself.
 type Answers<T, N> = Vec<Result<T, (N, RDKafkaErrorCode)>>;
@@ -54,58 +47,28 @@ enum Problem {
 /// When no bootstrap server can be reached or Kafka gives no answer. Topics before the one in question have been
 /// changed; calling again goes on from there.
 pub(crate) async fn ensure(request: Request) -> Result<Vec<TopicReport>, Unreachable> {
-    on_session(&request.bootstrap_servers.clone(), move |session| session.ensure(&request)).await
+    on_session(&request.connection.clone(), move |session| session.ensure(&request)).await
 }
 
 /// Deletes those topics that are still the ones of `records`. Gives how many that were.
 ///
 /// # Errors
 /// When Kafka gives no answer, or says no. Calling again goes on from there.
-pub(crate) async fn delete(bootstrap_servers: &str, records: Records) -> Result<usize, Unreachable> {
-    on_session(bootstrap_servers, move |session| session.delete(&records)).await
+pub(crate) async fn delete(connection: &Connection, records: Records) -> Result<usize, Unreachable> {
+    on_session(connection, move |session| session.delete(&records)).await
 }
 
 async fn on_session<T: Send + 'static>(
-    bootstrap_servers: &str,
+    connection: &Connection,
     work: impl FnOnce(&Session) -> Result<T, Unreachable> + Send + 'static,
 ) -> Result<T, Unreachable> {
-    probe(bootstrap_servers).await?;
-    let servers = bootstrap_servers.to_owned();
+    connection.probe().await?;
+    let connection = connection.clone();
     let runtime = Handle::current();
     // Describing blocks its thread, and so does dropping the client.
-    tokio::task::spawn_blocking(move || work(&Session { admin: connect(&servers)?, runtime, servers }))
+    tokio::task::spawn_blocking(move || work(&Session { admin: connection.client()?, runtime, connection }))
         .await
         .map_err(|error| Unreachable(format!("the work on the topics was broken off: {error}")))?
-}
-
-/// Opens and closes a connection to one of the servers: librdkafka itself never says why it can't.
-async fn probe(bootstrap_servers: &str) -> Result<(), Unreachable> {
-    let mut reason = "no bootstrap server is named".to_owned();
-    for server in bootstrap_servers.split(',').map(str::trim).filter(|server| !server.is_empty()) {
-        reason = match timeout(CONNECT_TIMEOUT, TcpStream::connect(server)).await {
-            Ok(Ok(_)) => return Ok(()),
-            Ok(Err(error)) => plain(&error),
-            Err(_) => format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()),
-        };
-    }
-    Err(Unreachable(format!("Kafka at {bootstrap_servers} can't be reached: {reason}; retrying")))
-}
-
-/// The error without the number of the operating system.
-fn plain(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_owned()
-}
-
-fn connect(servers: &str) -> Result<Admin, Unreachable> {
-    ClientConfig::new()
-        .set("bootstrap.servers", servers)
-        .set("client.id", "foodplatform-operator")
-        // Asking for a topic must not make it, with the broker's defaults.
-        .set("allow.auto.create.topics", "false")
-        .set("socket.connection.setup.timeout.ms", CONNECT_TIMEOUT.as_millis().to_string())
-        .create()
-        .map_err(|error| Unreachable(format!("Kafka at {servers} can't be used: {error}")))
 }
 
 fn options() -> AdminOptions {
@@ -116,7 +79,7 @@ fn options() -> AdminOptions {
 struct Session {
     admin: Admin,
     runtime: Handle,
-    servers: String,
+    connection: Connection,
 }
 
 impl Session {
@@ -185,7 +148,9 @@ impl Session {
                 _ => {
                     return Err(Problem::Refused(format!(
                         "topic {} has been changed, but Kafka at {} doesn't show it with {} partitions yet; retrying",
-                        wanted.name, self.servers, wanted.partitions
+                        wanted.name,
+                        self.servers(),
+                        wanted.partitions
                     )));
                 }
             }
@@ -227,7 +192,10 @@ impl Session {
         let Some(topic) = topic else { return Ok(None) };
         // The client library drops Kafka's own error here.
         let settings = settings.get(name).filter(|settings| !settings.is_empty()).ok_or_else(|| {
-            format!("Kafka at {} doesn't show the settings of topic {name}: allow DescribeConfigs on it", self.servers)
+            format!(
+                "Kafka at {} doesn't show the settings of topic {name}: allow DescribeConfigs on it",
+                self.servers()
+            )
         })?;
         Ok(Some(LiveTopic {
             id: topic.id,
@@ -333,31 +301,57 @@ impl Session {
     fn no_answer(&self, doing: &str, error: &KafkaError) -> Problem {
         match error.rdkafka_error_code() {
             Some(code) => self.failed(doing, code),
-            None => {
-                Problem::Unreachable(Unreachable(format!("Kafka at {} can't be used, {doing}: {error}", self.servers)))
-            }
+            None => Problem::Unreachable(Unreachable(format!(
+                "Kafka at {} can't be used, {doing}: {error}",
+                self.servers()
+            ))),
         }
     }
 
     /// Tells "no answer" from "no".
     fn failed(&self, doing: &str, code: RDKafkaErrorCode) -> Problem {
-        let servers = &self.servers;
         match code {
             RDKafkaErrorCode::BrokerTransportFailure
             | RDKafkaErrorCode::AllBrokersDown
             | RDKafkaErrorCode::OperationTimedOut
             | RDKafkaErrorCode::RequestTimedOut
-            | RDKafkaErrorCode::Resolve => Problem::Unreachable(Unreachable(format!(
-                "Kafka at {servers} accepts connections but doesn't answer: check that its advertised listeners can be \
-                 reached from here, and that this listener is a plaintext one; retrying"
-            ))),
+            | RDKafkaErrorCode::Resolve => Problem::Unreachable(self.silent()),
             code => self.refused(doing, code),
         }
     }
 
-    fn refused(&self, doing: &str, code: RDKafkaErrorCode) -> Problem {
-        Problem::Refused(format!("Kafka at {} refuses {doing}: {code}", self.servers))
+    /// Why there is no answer, as far as it is known.
+    fn silent(&self) -> Unreachable {
+        let servers = self.servers();
+        let complaint = self.admin.inner().context().last();
+        Unreachable(match complaint.filter(|complaint| complaint.starts_with("SASL") || complaint.starts_with("SSL")) {
+            Some(complaint) if complaint.starts_with("SASL") => format!(
+                "Kafka at {servers} doesn't take the user: {complaint}; check kafka.sasl and what its Secret holds; retrying"
+            ),
+            Some(complaint) => format!(
+                "Kafka at {servers} and the operator don't agree on TLS: {complaint}; check kafka.tls and what its \
+                 Secrets hold; retrying"
+            ),
+            None => format!(
+                "Kafka at {servers} accepts connections but doesn't answer: check that its advertised listeners can be \
+                 reached from here, and that this listener is one {} TLS and {} SASL; retrying",
+                with(self.connection.credentials.tls.is_some()),
+                with(self.connection.credentials.sasl.is_some()),
+            ),
+        })
     }
+
+    fn servers(&self) -> &str {
+        &self.connection.bootstrap_servers
+    }
+
+    fn refused(&self, doing: &str, code: RDKafkaErrorCode) -> Problem {
+        Problem::Refused(format!("Kafka at {} refuses {doing}: {code}", self.servers()))
+    }
+}
+
+const fn with(is_on: bool) -> &'static str {
+    if is_on { "with" } else { "without" }
 }
 
 fn count(number: usize) -> i32 {

@@ -11,7 +11,7 @@ use std::{
 
 use tokio::{sync::Semaphore, time::Instant};
 
-use super::{Fate, TopicReport, Unreachable, direct};
+use super::{Fate, TopicReport, Unreachable, connection::Connection, direct};
 use crate::{
     api::TopicManagement,
     build::{Records, WantedTopic},
@@ -30,8 +30,8 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(120);
 /// What a platform wants of Kafka.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Request {
-    /// Bootstrap servers, `host:port,…`.
-    pub bootstrap_servers: String,
+    /// Of which cluster.
+    pub connection: Connection,
     /// The topics.
     pub topics: Vec<WantedTopic>,
     /// Who makes them and changes them.
@@ -120,7 +120,7 @@ impl TopicKeeper {
         let _permit = self.slots.acquire().await.ok();
         let check = direct::ensure(request.clone());
         let outcome = tokio::time::timeout(CHECK_TIMEOUT, check).await.unwrap_or_else(|_| {
-            let servers = &request.bootstrap_servers;
+            let servers = &request.connection.bootstrap_servers;
             Err(Unreachable(format!("Kafka at {servers} answers too slowly to check the topics; retrying")))
         });
         crate::metrics::topics_checked(if is_settled(&outcome) { "good" } else { "bad" });
@@ -170,10 +170,11 @@ fn is_settled(outcome: &Outcome) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::build::KafkaCredentials;
 
     fn request(servers: &str) -> Request {
         Request {
-            bootstrap_servers: servers.into(),
+            connection: Connection { bootstrap_servers: servers.into(), credentials: KafkaCredentials::default() },
             topics: Vec::new(),
             management: TopicManagement::Direct,
             adopt: false,

@@ -63,7 +63,8 @@ fn platform(name: &str, over: Value) -> Platform {
 
 /// What is built of the platform `shop`, whose database listens at a port.
 fn shop(over: Value, database_port: u16) -> Children {
-    let dereferenced = Dereferenced { database_checksum: "a".to_owned(), database_port: Some(database_port) };
+    let dereferenced =
+        Dereferenced { database_checksum: "a".to_owned(), database_port: Some(database_port), kafka_checksum: None };
     children(&platform("shop", over), &dereferenced)
 }
 

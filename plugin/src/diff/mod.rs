@@ -7,12 +7,12 @@ mod change;
 mod dry_run;
 mod live;
 
-use std::process::ExitCode;
+use std::{collections::BTreeMap, process::ExitCode};
 
 use anyhow::{Context as _, Result, bail};
 use foodplatform_operator::{
-    build::{self, Child, Dereferenced, Platform, SECRET_CHECKSUM},
-    controller::decisions::{database_url, dereferenced, is_surplus, roll_back, words},
+    build::{self, Child, Dereferenced, KAFKA_CHECKSUM, Platform, SECRET_CHECKSUM},
+    controller::decisions::{Obstacle, database_url, dereferenced, is_surplus, kafka_credentials, roll_back, words},
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::api::core::v1::Secret;
@@ -78,29 +78,40 @@ async fn changes(cluster: &Cluster, platform: &Platform, live: &Live) -> Result<
 
 /// What the children depend on; `None` where the operator would wait for it.
 async fn dereference(cluster: &Cluster, platform: &Platform, live: &Live) -> Result<Option<Dereferenced>> {
-    let (namespace, name) = (&platform.namespace, &platform.database.name);
-    let secret = match cluster.api::<Secret>().get_opt(name).await {
-        Ok(secret) => secret,
-        Err(kube::Error::Api(answer)) if answer.code == 403 => return Ok(started_with(platform, live)),
-        Err(error) => bail!("reading Secret {namespace}/{name}: {}", words(&error)),
-    };
-    Ok(match database_url(platform, secret.as_ref()) {
-        Ok(url) => Some(dereferenced(platform, url)),
-        Err(obstacle) => {
-            paint::note(format!("{}; until then the operator starts nothing", obstacle.message));
-            None
+    let mut names = platform.kafka_security.secrets();
+    names.push(&platform.database.name);
+    let mut secrets = BTreeMap::new();
+    for name in names {
+        match cluster.api::<Secret>().get_opt(name).await {
+            Ok(Some(secret)) => {
+                secrets.insert(name.to_owned(), secret);
+            }
+            Ok(None) => {}
+            Err(kube::Error::Api(answer)) if answer.code == 403 => return Ok(started_with(platform, live, name)),
+            Err(error) => bail!("reading Secret {}/{name}: {}", platform.namespace, words(&error)),
         }
-    })
+    }
+    let read = || {
+        let kafka_checksum = kafka_credentials(platform, &secrets)?.checksum(&platform.uid);
+        let url = database_url(platform, secrets.get(&platform.database.name))?;
+        Ok(Dereferenced { kafka_checksum, ..dereferenced(platform, url) })
+    };
+    Ok(read().map_err(|obstacle: Obstacle| note_missing(&obstacle)).ok())
 }
 
-/// The same as far as the Deployments tell it, for those who may not read the Secret.
-fn started_with(platform: &Platform, live: &Live) -> Option<Dereferenced> {
-    let secret = format!("Secret {}/{}", platform.namespace, platform.database.name);
+fn note_missing(obstacle: &Obstacle) {
+    paint::note(format!("{}; until then the operator starts nothing", obstacle.message));
+}
+
+/// The same as far as the Deployments tell it, for those who may not read one of the Secrets.
+fn started_with(platform: &Platform, live: &Live, secret: &str) -> Option<Dereferenced> {
+    let secret = format!("Secret {}/{secret}", platform.namespace);
     let known = live.iter().filter(|(resource, _)| resource.kind == "Deployment").find_map(|(_, deployment)| {
         let annotations = deployment.data.pointer("/spec/template/metadata/annotations")?;
-        Some((deployment.name_any(), annotations.get(SECRET_CHECKSUM)?.as_str()?.to_owned()))
+        let text = |name: &str| Some(annotations.get(name)?.as_str()?.to_owned());
+        Some((deployment.name_any(), text(SECRET_CHECKSUM)?, text(KAFKA_CHECKSUM)))
     });
-    let Some((deployment, database_checksum)) = known else {
+    let Some((deployment, database_checksum, kafka_checksum)) = known else {
         paint::note(format!("you may not read {secret}: what depends on it, the pods, is not compared"));
         return None;
     };
@@ -108,5 +119,5 @@ fn started_with(platform: &Platform, live: &Live) -> Option<Dereferenced> {
         "you may not read {secret}: it is taken for what the pods of Deployment {deployment} were started with"
     ));
     // The port of the database stays unknown, and with it the NetworkPolicies.
-    Some(Dereferenced { database_checksum, database_port: None })
+    Some(Dereferenced { database_checksum, database_port: None, kafka_checksum })
 }

@@ -1,0 +1,153 @@
+//! The way to a Kafka cluster, and what its client complains of.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use rdkafka::{ClientConfig, ClientContext, admin::AdminClient, error::KafkaError};
+use tokio::{net::TcpStream, time::timeout};
+
+use super::Unreachable;
+use crate::build::KafkaCredentials;
+
+/// For opening a connection to one bootstrap server.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Where a Kafka cluster is, and what is shown to it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Connection {
+    /// Bootstrap servers, `host:port,…`.
+    pub bootstrap_servers: String,
+    /// What is shown to them.
+    pub credentials: KafkaCredentials,
+}
+
+pub(super) type Admin = AdminClient<Complaints>;
+
+/// The last thing that librdkafka complained of: why there is no answer it tells nowhere else.
+#[derive(Default)]
+pub(super) struct Complaints(Mutex<Option<String>>);
+
+impl Complaints {
+    /// What it was, without what differs from time to time.
+    pub(super) fn last(&self) -> Option<String> {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        Some(lasting(&last).to_owned())
+    }
+}
+
+impl ClientContext for Complaints {
+    fn error(&self, _: KafkaError, reason: &str) {
+        // That all brokers are down comes after the reason of each.
+        if !reason.ends_with("brokers are down") {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+        }
+    }
+}
+
+/// A complaint without the broker before it and the time after it.
+fn lasting(complaint: &str) -> &str {
+    let text = complaint.split(" (after ").next().unwrap_or(complaint);
+    match text.split_once(": ") {
+        Some((broker, text)) if broker.contains("://") || broker.contains('/') => text,
+        _ => text,
+    }
+}
+
+impl Connection {
+    /// Opens and closes a connection to one of the servers: librdkafka itself never says why it can't.
+    ///
+    /// # Errors
+    /// When none of them takes one.
+    pub(super) async fn probe(&self) -> Result<(), Unreachable> {
+        let servers = &self.bootstrap_servers;
+        let mut reason = "no bootstrap server is named".to_owned();
+        for server in servers.split(',').map(str::trim).filter(|server| !server.is_empty()) {
+            reason = match timeout(CONNECT_TIMEOUT, TcpStream::connect(server)).await {
+                Ok(Ok(_)) => return Ok(()),
+                Ok(Err(error)) => plain(&error),
+                Err(_) => format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()),
+            };
+        }
+        Err(Unreachable(format!("Kafka at {servers} can't be reached: {reason}; retrying")))
+    }
+
+    /// A client. It connects by itself, and again.
+    ///
+    /// # Errors
+    /// When what is to be shown to the brokers can't be used.
+    pub(super) fn client(&self) -> Result<Admin, Unreachable> {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", &self.bootstrap_servers)
+            .set("client.id", "foodplatform-operator")
+            // Asking for a topic must not make it, with the broker's defaults.
+            .set("allow.auto.create.topics", "false")
+            .set("socket.connection.setup.timeout.ms", CONNECT_TIMEOUT.as_millis().to_string());
+        secure(&self.credentials, &mut config);
+        config.create_with_context(Complaints::default()).map_err(|error| {
+            let why = match error {
+                // The whole of it has the value in it.
+                KafkaError::ClientConfig(_, why, property, _) => format!("{property}: {why}"),
+                error => error.to_string(),
+            };
+            Unreachable(format!("what kafka.tls and kafka.sasl refer to can't be used: {why}"))
+        })
+    }
+}
+
+/// Tells librdkafka.
+fn secure(credentials: &KafkaCredentials, config: &mut ClientConfig) {
+    let protocol = match (&credentials.tls, &credentials.sasl) {
+        (None, None) => "plaintext",
+        (Some(_), None) => "ssl",
+        (None, Some(_)) => "sasl_plaintext",
+        (Some(_), Some(_)) => "sasl_ssl",
+    };
+    config.set("security.protocol", protocol);
+    if let Some(tls) = &credentials.tls {
+        match &tls.ca {
+            Some(ca) => config.set("ssl.ca.pem", ca),
+            None => config.set("ssl.ca.location", "probe"),
+        };
+        if let Some((certificate, key)) = &tls.client {
+            config.set("ssl.certificate.pem", certificate).set("ssl.key.pem", key);
+        }
+    }
+    if let Some(sasl) = &credentials.sasl {
+        config.set("sasl.mechanism", sasl.mechanism.as_str());
+        config.set("sasl.username", &sasl.username).set("sasl.password", &sasl.password);
+    }
+}
+
+/// The error without the number of the operating system.
+fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::TlsCredentials;
+
+    #[test]
+    fn complaints_are_the_same_each_time() {
+        let refused = "sasl_ssl://k:9093/bootstrap: SASL authentication error: Authentication failed (after 312ms in \
+                       state AUTH_REQ, 4 identical error(s) suppressed)";
+        assert_eq!(lasting(refused), "SASL authentication error: Authentication failed");
+        assert_eq!(lasting("k:9093/1: Receive failed: Connection reset"), "Receive failed: Connection reset");
+        assert_eq!(lasting("SSL handshake failed: bad"), "SSL handshake failed: bad");
+    }
+
+    #[tokio::test]
+    async fn what_can_not_be_used_is_told_without_its_value() {
+        let tls = TlsCredentials { ca: Some("no certificate".to_owned()), client: None };
+        let credentials = KafkaCredentials { tls: Some(tls), sasl: None };
+        let connection = Connection { bootstrap_servers: "k:9093".to_owned(), credentials };
+        let Err(Unreachable(told)) = connection.client() else { panic!("it took rubbish for certificates") };
+        assert!(told.starts_with("what kafka.tls and kafka.sasl refer to can't be used: "), "{told}");
+        assert!(told.contains("ssl.ca.pem") && !told.contains("no certificate"), "{told}");
+    }
+}
