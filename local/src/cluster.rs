@@ -251,6 +251,7 @@ impl Start<'_> {
                     advertised: format!("{}:{}", Dependencies::host("kafka"), Dependencies::KAFKA_PORT),
                 },
             ],
+            secure: None,
         };
         let program = broker.prepare()?;
         self.program(&program, &step)?;

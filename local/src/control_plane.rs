@@ -25,7 +25,7 @@ pub struct ControlPlane {
     kubeconfig: PathBuf,
     audit_log: PathBuf,
     // Dropped in this order.
-    _controller_manager: Server,
+    _controller_manager: Option<Server>,
     _apiserver: Server,
     _etcd: Server,
 }
@@ -36,6 +36,19 @@ impl ControlPlane {
     /// # Errors
     /// When a component does not start, with the end of its log.
     pub fn start(binaries: &Binaries, directory: &Path) -> Result<Self> {
+        Self::start_with(true, binaries, directory)
+    }
+
+    /// The same without kube-controller-manager, for measuring: what its clients make of objects is all that becomes of
+    /// them. Namespaces get no ServiceAccount and owners' children are not collected.
+    ///
+    /// # Errors
+    /// When a component does not start, with the end of its log.
+    pub fn start_without_controllers(binaries: &Binaries, directory: &Path) -> Result<Self> {
+        Self::start_with(false, binaries, directory)
+    }
+
+    fn start_with(controllers: bool, binaries: &Binaries, directory: &Path) -> Result<Self> {
         let (etc, logs) = (directory.join("etc"), directory.join("log"));
         fs::create_dir_all(&etc)?;
         fs::create_dir_all(&logs)?;
@@ -54,7 +67,8 @@ impl ControlPlane {
         let etcd = Server::start(&components.etcd(), &logs)?;
         let mut apiserver = Server::start(&components.apiserver(), &logs)?;
         apiserver.wait_ready(Duration::from_secs(60), |_| is_ready(binaries, &kubeconfig))?;
-        let controller_manager = Server::start(&components.controller_manager(), &logs)?;
+        let controller_manager =
+            controllers.then(|| Server::start(&components.controller_manager(), &logs)).transpose()?;
         let audit_log = logs.join("audit.log");
         Ok(Self { kubeconfig, audit_log, _controller_manager: controller_manager, _apiserver: apiserver, _etcd: etcd })
     }

@@ -154,7 +154,7 @@ fn load(instance: &Instance, images: &[(&str, &str)], step: &Step) -> Result<usi
         step.message(reference);
         let file = work.path().join(format!("{binary}.tar"));
         archive(binary, reference, work.path(), &file)?;
-        exec::run(ctr(instance).args(["images", "import"]).arg(&file))?;
+        exec::run(ctr(instance).args(["images", "import", "--index-name", reference]).arg(&file))?;
         fs::remove_file(file)?;
     }
     Ok(missing.len())
@@ -166,7 +166,8 @@ fn ctr(instance: &Instance) -> Command {
     command
 }
 
-/// Builds one image with buildah and writes it to `file`. Its storage needs no driver that only a bare machine has.
+/// Builds one image with buildah and writes it to `file`, an OCI archive: with its layers compressed, as a registry has
+/// them. Its storage needs no driver that only a bare machine has.
 fn archive(binary: &str, reference: &str, storage: &Path, file: &Path) -> Result<()> {
     stage(binary)?;
     let buildah = || {
@@ -177,7 +178,7 @@ fn archive(binary: &str, reference: &str, storage: &Path, file: &Path) -> Result
     };
     let mut build = buildah();
     exec::run(build.args(build_arguments(binary, reference)).env("BUILDAH_ISOLATION", "chroot"))?;
-    exec::run(buildah().arg("push").arg(reference).arg(format!("docker-archive:{}:{reference}", file.display())))?;
+    exec::run(buildah().arg("push").arg(reference).arg(format!("oci-archive:{}:{reference}", file.display())))?;
     exec::run(buildah().args(["rmi", reference]))?;
     Ok(())
 }

@@ -12,13 +12,15 @@ use std::{
 use anyhow::Result;
 use nix::sys::signal::Signal;
 
-use crate::{Binaries, Daemon, exec, process::free_port, program::Program};
+use crate::{Binaries, Daemon, exec, kafka_security::SecureListener, process::free_port, program::Program};
 
 /// Any value will do: one node is one cluster.
 const CLUSTER_ID: &str = "Zm9vZHBsYXRmb3JtLWxvYw";
 
 /// The node that is the controller, too.
 const FIRST_NODE: u32 = 1;
+/// The listener with TLS and SASL.
+const SECURE: &str = "SECURE";
 
 /// A Kafka broker on free ports, for tests. It ends when this is dropped.
 pub struct Kafka {
@@ -26,6 +28,7 @@ pub struct Kafka {
     pub server: Daemon,
     address: SocketAddr,
     controller: SocketAddr,
+    secure: SecureListener,
     node: u32,
 }
 
@@ -36,7 +39,7 @@ impl Kafka {
     /// When it does not start, with the end of its log.
     pub fn start(binaries: &Binaries, directory: &Path, address: IpAddr) -> Result<Self> {
         let controller = SocketAddr::new(address, free_port()?);
-        Self::start_node(FIRST_NODE, controller, binaries, directory, address)
+        Self::start_node(FIRST_NODE, controller, &directory.join("certificates"), binaries, directory, address)
     }
 
     /// Starts one more broker of this one's cluster, at the same address, with all that it writes in a `directory` of its
@@ -45,31 +48,40 @@ impl Kafka {
     /// # Errors
     /// When it does not start, with the end of its log.
     pub fn start_second(&self, binaries: &Binaries, directory: &Path) -> Result<Self> {
-        Self::start_node(FIRST_NODE + 1, self.controller, binaries, directory, self.address.ip())
+        let certificates = self.secure.directory();
+        Self::start_node(FIRST_NODE + 1, self.controller, certificates, binaries, directory, self.address.ip())
     }
 
     fn start_node(
         node: u32,
         controller: SocketAddr,
+        certificates: &Path,
         binaries: &Binaries,
         directory: &Path,
         address: IpAddr,
     ) -> Result<Self> {
+        let secure = SecureListener::ensure(certificates.to_owned(), SocketAddr::new(address, free_port()?))?;
         let address = SocketAddr::new(address, free_port()?);
         let broker = Broker {
             jars: binaries.kafka.clone(),
             directory: directory.to_owned(),
             controller,
             listeners: vec![Listener { name: "HOST", address, advertised: address.to_string() }],
+            secure: Some(secure.clone()),
         };
         let program = broker.prepare_node(node)?;
         let server = Daemon::start(program, directory.to_owned(), Signal::SIGTERM, move || answers(address))?;
-        Ok(Self { server, address, controller, node })
+        Ok(Self { server, address, controller, secure, node })
     }
 
     /// For the clients' `bootstrap.servers`.
     pub fn bootstrap_servers(&self) -> String {
         self.address.to_string()
+    }
+
+    /// Where clients have to prove who they are, and so has the broker.
+    pub fn secure(&self) -> &SecureListener {
+        &self.secure
     }
 
     /// The broker's id in the cluster.
@@ -93,6 +105,8 @@ pub(crate) struct Broker {
     pub(crate) controller: SocketAddr,
     /// The first is the broker's own.
     pub(crate) listeners: Vec<Listener>,
+    /// One more, with TLS and SASL.
+    pub(crate) secure: Option<SecureListener>,
 }
 
 impl Broker {
@@ -120,11 +134,12 @@ impl Broker {
         let file = properties.to_string_lossy();
         if !self.data().join("meta.properties").exists() {
             // Class data sharing and the first compiler alone: it lives for a second.
-            let format = java(
-                &["-XX:TieredStopAtLevel=1"],
-                "kafka.tools.StorageTool",
-                &["format", "--ignore-formatted", "--cluster-id", CLUSTER_ID, "--config", &file],
-            );
+            let mut arguments = vec!["format", "--ignore-formatted", "--cluster-id", CLUSTER_ID, "--config", &file];
+            let scram = SecureListener::scram();
+            if self.secure.is_some() && node == FIRST_NODE {
+                arguments.extend(["--add-scram", &scram]);
+            }
+            let format = java(&["-XX:TieredStopAtLevel=1"], "kafka.tools.StorageTool", &arguments);
             exec::run(Command::new("java").args(format))?;
         }
         let options = ["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError"];
@@ -136,8 +151,18 @@ impl Broker {
     }
 
     fn properties(&self, node: u32) -> String {
-        let join = |text: fn(&Listener) -> String| self.listeners.iter().map(text).collect::<Vec<_>>().join(",");
         let own = self.listeners.first().map_or("", |listener| listener.name);
+        let (secure, settings) = match &self.secure {
+            Some(secure) => {
+                let address = secure.address();
+                let listener = Listener { name: SECURE, address, advertised: address.to_string() };
+                (Some(listener), secure.properties(SECURE))
+            }
+            None => (None, String::new()),
+        };
+        let join = |text: fn(&Listener) -> String| {
+            self.listeners.iter().chain(&secure).map(text).collect::<Vec<_>>().join(",")
+        };
         let controller = self.controller;
         let (listeners, advertised) = (
             join(|listener| format!("{}://{}", listener.name, listener.address)),
@@ -147,7 +172,10 @@ impl Broker {
             FIRST_NODE => ("broker,controller", format!(",CONTROLLER://{controller}")),
             _ => ("broker", String::new()),
         };
-        let protocols = join(|listener| format!("{}:PLAINTEXT", listener.name));
+        let protocols = join(|listener| {
+            let protocol = if listener.name == SECURE { "SASL_SSL" } else { "PLAINTEXT" };
+            format!("{}:{protocol}", listener.name)
+        });
         let data = self.data();
         format!(
             "process.roles={roles}\n\
@@ -170,7 +198,8 @@ impl Broker {
              share.coordinator.state.topic.num.partitions=1\n\
              share.coordinator.state.topic.replication.factor=1\n\
              share.coordinator.state.topic.min.isr=1\n\
-             log.cleaner.dedupe.buffer.size=16777216\n",
+             log.cleaner.dedupe.buffer.size=16777216\n\
+             {settings}",
             data.display()
         )
     }

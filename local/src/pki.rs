@@ -61,31 +61,14 @@ impl Pki {
 }
 
 fn generate(directory: &Path, address: IpAddr) -> Result<()> {
-    let ca_key = KeyPair::generate()?;
-    let mut ca = params("local-ca", None);
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
-    let certificate = ca.self_signed(&ca_key)?;
-    write_pair(directory, "ca", &certificate.pem(), &ca_key)?;
-    let issuer = Issuer::new(ca, ca_key);
-
+    let authority = Authority::new(directory)?;
     let everywhere = [IpAddr::from([127, 0, 0, 1]), IpAddr::from([10, 96, 0, 1]), address];
     let api_names = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
-    let leaf = |name, subject, names: &[&str], addresses: &[IpAddr]| -> Result<()> {
-        let key = KeyPair::generate()?;
-        let mut leaf: CertificateParams = subject;
-        leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-        leaf.use_authority_key_identifier_extension = true;
-        for dns in names {
-            leaf.subject_alt_names.push(SanType::DnsName((*dns).try_into()?));
-        }
-        leaf.subject_alt_names.extend(addresses.iter().copied().map(SanType::IpAddress));
-        write_pair(directory, name, &leaf.signed_by(&key, &issuer)?.pem(), &key)
-    };
-    leaf("apiserver", params("kube-apiserver", None), &api_names, &everywhere)?;
-    leaf("admin", params("admin", Some("system:masters")), &[], &[])?;
-    leaf("kubelet", params("system:node:local", Some("system:nodes")), &["local"], &everywhere)?;
-    leaf("front-proxy", params("front-proxy-client", None), &[], &[])?;
+    authority.issue(directory, "apiserver", params("kube-apiserver", None), &api_names, &everywhere)?;
+    authority.issue(directory, "admin", params("admin", Some("system:masters")), &[], &[])?;
+    let kubelet = params("system:node:local", Some("system:nodes"));
+    authority.issue(directory, "kubelet", kubelet, &["local"], &everywhere)?;
+    authority.issue(directory, "front-proxy", params("front-proxy-client", None), &[], &[])?;
 
     let accounts = KeyPair::generate()?;
     write_private(&directory.join("service-accounts.key"), &accounts.serialize_pem())?;
@@ -93,7 +76,43 @@ fn generate(directory: &Path, address: IpAddr) -> Result<()> {
     Ok(())
 }
 
-fn params(common_name: &str, organization: Option<&str>) -> CertificateParams {
+/// Who vouches for the certificates of a cluster.
+pub(crate) struct Authority(Issuer<'static, KeyPair>);
+
+impl Authority {
+    /// A new one. It writes its certificate and key into the directory, as `ca`.
+    pub(crate) fn new(directory: &Path) -> Result<Self> {
+        let key = KeyPair::generate()?;
+        let mut ca = params("local-ca", None);
+        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
+        let certificate = ca.self_signed(&key)?;
+        write_pair(directory, "ca", &certificate.pem(), &key)?;
+        Ok(Self(Issuer::new(ca, key)))
+    }
+
+    /// Writes a certificate for servers and clients, and its key, into the directory under that name.
+    pub(crate) fn issue(
+        &self,
+        directory: &Path,
+        name: &str,
+        subject: CertificateParams,
+        names: &[&str],
+        addresses: &[IpAddr],
+    ) -> Result<()> {
+        let key = KeyPair::generate()?;
+        let mut leaf = subject;
+        leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        leaf.use_authority_key_identifier_extension = true;
+        for dns in names {
+            leaf.subject_alt_names.push(SanType::DnsName((*dns).try_into()?));
+        }
+        leaf.subject_alt_names.extend(addresses.iter().copied().map(SanType::IpAddress));
+        write_pair(directory, name, &leaf.signed_by(&key, &self.0)?.pem(), &key)
+    }
+}
+
+pub(crate) fn params(common_name: &str, organization: Option<&str>) -> CertificateParams {
     let mut name = DistinguishedName::new();
     name.push(DnType::CommonName, common_name);
     if let Some(organization) = organization {

@@ -7,6 +7,28 @@ pub fn kafka() -> String {
     required("TEST_KAFKA")
 }
 
+/// The same cluster's listener at which clients have to prove who they are, with TLS and SCRAM-SHA-512.
+pub struct SecureKafka {
+    /// Where it is.
+    pub bootstrap_servers: String,
+    /// The directory with `ca.crt`, which vouches for the brokers, and `client.crt` with `client.key` for clients.
+    pub certificates: PathBuf,
+    /// A user that it knows.
+    pub username: String,
+    /// That user's password.
+    pub password: String,
+}
+
+/// See [`SecureKafka`].
+pub fn secure_kafka() -> SecureKafka {
+    SecureKafka {
+        bootstrap_servers: required("TEST_KAFKA_SECURE"),
+        certificates: required("TEST_KAFKA_CERTIFICATES").into(),
+        username: required("TEST_KAFKA_USERNAME"),
+        password: required("TEST_KAFKA_PASSWORD"),
+    }
+}
+
 /// The URL of the PostgreSQL database that tests may create schemas in, as seen from this machine.
 pub fn database_url() -> String {
     required("TEST_DATABASE_URL")

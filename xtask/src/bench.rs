@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: measuring the services under load.
+//! `cargo xtask bench`: measuring the services and the operator under load.
 
 use std::{
     fs,
@@ -17,6 +17,8 @@ use crate::measure;
 pub(crate) enum Part {
     /// How much goes through the services, as processes of this machine, with Kafka and PostgreSQL
     Services,
+    /// What the operator makes of 100, 1,000 and 2,000 platforms, on a control plane without pods
+    Operator,
     /// Whether anything of them grows at a constant rate; fails when something does
     Soak,
 }
@@ -43,6 +45,7 @@ impl Part {
     fn name(self) -> &'static str {
         match self {
             Self::Services => "services",
+            Self::Operator => "operator",
             Self::Soak => "soak",
         }
     }
@@ -51,6 +54,7 @@ impl Part {
     fn place(self) -> &'static str {
         match self {
             Self::Services => "bench",
+            Self::Operator => "bench-operator",
             Self::Soak => "soak",
         }
     }
@@ -65,9 +69,13 @@ pub(crate) fn run(part: Part, Settings { seconds, rate, out, write }: Settings) 
     let progress = Progress::new();
     require_tools()?;
     install_packages(&progress)?;
+    if part == Part::Operator && seconds.is_some() {
+        bail!("--seconds is for the other parts: this one takes as long as the operator does");
+    }
     let step = progress.step("compile");
-    build_static(&SERVICES, &step)?;
-    // Apart from them: what the load needs of a library must not become part of the services.
+    let measured = if part == Part::Operator { &["foodplatform-operator"][..] } else { &SERVICES };
+    build_static(measured, &step)?;
+    // Apart from them: what the load needs of a library must not become part of what is measured.
     let directory = build_static(&["bench"], &step)?;
     step.done("");
     let out = out.unwrap_or_else(|| repository().join("dist/bench"));

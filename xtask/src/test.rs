@@ -72,19 +72,19 @@ fn api(only: &[&str]) -> Result<()> {
     let kafka = Kafka::start(&binaries, &directory.path().join("kafka"), Ipv4Addr::LOCALHOST.into())?;
     let postgres = start_postgres(directory.path())?;
     let kubeconfig = control_plane.kubeconfig().to_string_lossy();
-    let brokers = kafka.bootstrap_servers();
+    let kafka = kafka_environment(&kafka);
     let (cache, progress) = (Cache::open()?, Progress::new());
     let cyclonus = cyclonus(&cache, &progress)?.display().to_string();
     let istio = istio(&cache, &progress)?.display().to_string();
     let environment = [
         ("TEST_KUBECONFIG", &*kubeconfig),
-        ("TEST_KAFKA", &*brokers),
         ("TEST_DATABASE_URL", postgres.url()),
         ("TEST_CYCLONUS", &*cyclonus),
         ("TEST_ISTIO", &*istio),
         ("TEST_HELM", &*binaries.helm().to_string_lossy()),
         ("TEST_AUDIT_LOG", &*control_plane.audit_log().to_string_lossy()),
     ];
+    let environment = [&environment[..], &borrowed(&kafka)].concat();
     for package in ["foodplatform-operator", "kubectl-foodplatform"] {
         let arguments = ["--package", package, "--features", "api-tests", "--test", "api", "--"];
         cargo_test(&[&arguments, only].concat(), &environment)?;
@@ -101,14 +101,31 @@ fn services(only: &[&str]) -> Result<()> {
     let directory = tempfile::tempdir()?;
     let postgres = start_postgres(directory.path())?;
     let kafka = Kafka::start(&binaries, &directory.path().join("kafka"), Ipv4Addr::LOCALHOST.into())?;
-    let servers = [("TEST_KAFKA", kafka.bootstrap_servers()), ("TEST_DATABASE_URL", postgres.url().to_owned())];
-    let servers = servers.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let kafka = kafka_environment(&kafka);
+    let servers = [&borrowed(&kafka)[..], &[("TEST_DATABASE_URL", postgres.url())]].concat();
     cargo_test(&["--package", "chassis", "--features", "service-tests", "--test", "database"], &servers)?;
     cargo_test(&["--package", "mypage", "--features", "service-tests,fail-points"], &servers)?;
     let schemathesis = schemathesis(&Cache::open()?, &Progress::new())?.display().to_string();
     let environment = [&servers[..], &[("TEST_SCHEMATHESIS", schemathesis.as_str())]].concat();
     let arguments = ["--package", "tests", "--features", "service-tests", "--test", "services", "--"];
     cargo_test(&[&arguments[..], only].concat(), &environment)
+}
+
+/// Where Kafka is, and what it takes to be let in where it asks.
+fn kafka_environment(kafka: &Kafka) -> [(&'static str, String); 5] {
+    let secure = kafka.secure();
+    let (username, password) = secure.user();
+    [
+        ("TEST_KAFKA", kafka.bootstrap_servers()),
+        ("TEST_KAFKA_SECURE", secure.bootstrap_servers()),
+        ("TEST_KAFKA_CERTIFICATES", secure.directory().display().to_string()),
+        ("TEST_KAFKA_USERNAME", username.to_owned()),
+        ("TEST_KAFKA_PASSWORD", password.to_owned()),
+    ]
+}
+
+fn borrowed<'a>(environment: &'a [(&'static str, String)]) -> Vec<(&'static str, &'a str)> {
+    environment.iter().map(|(name, value)| (*name, value.as_str())).collect()
 }
 
 fn faults(only: &[&str]) -> Result<()> {

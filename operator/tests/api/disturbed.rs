@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashSet},
     fmt::Debug,
-    sync::LazyLock,
+    sync::{Arc, LazyLock},
     time::Duration,
 };
 
@@ -34,6 +34,9 @@ use crate::{
 /// Platforms that are disturbed at the same time.
 const AT_ONCE: usize = 8;
 
+/// How long a watch stands still.
+const FROZEN: Duration = Duration::from_secs(4);
+
 /// Every object that is the operator's, by kind and name, and the topics.
 type State = BTreeMap<String, Value>;
 
@@ -48,6 +51,10 @@ struct Life {
     ended: usize,
     /// The calls that failed in it.
     failed: HashSet<String>,
+    /// How many events of watches were lost.
+    lost: usize,
+    /// The queries of all lists.
+    lists: HashSet<String>,
 }
 
 async fn live(plan: Plan) -> Life {
@@ -70,7 +77,15 @@ async fn live(plan: Plan) -> Life {
         "gateway": { "ingress": null },
         "kafka": { "topics": { "menu": { "partitions": 6 } } },
     } });
+    interference.freeze(true);
     world.patch::<FoodPlatform>("shop", changes).await;
+    let thawed = Arc::clone(&interference);
+    let thaw = tokio::spawn(async move {
+        tokio::time::sleep(FROZEN).await;
+        thawed.freeze(false);
+    });
+    world.ready().await;
+    thaw.await.unwrap();
     world.ready().await;
     let changed = settled(&world).await;
     world.delete::<FoodPlatform>("shop").await;
@@ -83,7 +98,8 @@ async fn live(plan: Plan) -> Life {
     .await;
     world.end().await;
     let (writes, ended, failed) = (interference.writes(), *interference.ended().borrow(), interference.failed());
-    Life { created, changed, deleted, writes, ended, failed }
+    let (lost, lists) = (interference.lost(), interference.lists());
+    Life { created, changed, deleted, writes, ended, failed, lost, lists }
 }
 
 /// What happens when nothing goes wrong.
@@ -222,4 +238,65 @@ async fn every_call_may_fail_in_every_way() {
         assert!(failed.contains(call), "{call} never failed: {failed:?}");
     }
     lives.iter().for_each(|(plan, life)| assert_same(life, *plan, calm));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_answer_to_a_call_is_waited_for_long() {
+    /// Each of them takes a whole time-out.
+    const SHARES: u64 = 12;
+    let calm = undisturbed().await;
+    let plans = (0..SHARES).map(|share| Plan::FailOnce { how: Failure::Silence, share, of: SHARES });
+    let lives: Vec<_> =
+        stream::iter(plans).map(|plan| async move { (plan, live(plan).await) }).buffer_unordered(12).collect().await;
+    let failed: HashSet<_> = lives.iter().flat_map(|(_, life)| life.failed.clone()).collect();
+    for call in ["PATCH deployments", "GET deployments", "DELETE ingresses", "PATCH foodplatforms/status"] {
+        assert!(failed.contains(call), "{call} was always answered: {failed:?}");
+    }
+    lives.iter().for_each(|(plan, life)| assert_same(life, *plan, calm));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_event_of_every_watch_may_be_lost() {
+    const SHARES: usize = 8;
+    let calm = undisturbed().await;
+    let plans = (0..SHARES).map(|share| Plan::Lose { share, of: SHARES });
+    let lives = stream::iter(plans).map(|plan| async move { (plan, live(plan).await) }).buffer_unordered(AT_ONCE);
+    for (plan, life) in lives.collect::<Vec<_>>().await {
+        assert!(life.lost > 10, "{plan:?}: {}", life.lost);
+        assert_same(&life, plan, calm);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_watch_may_stand_still() {
+    let calm = undisturbed().await;
+    let resources = [
+        "foodplatforms",
+        "deployments",
+        "jobs",
+        "configmaps",
+        "secrets",
+        "pods",
+        "persistentvolumeclaims",
+        "horizontalpodautoscalers",
+        "ingresses",
+        "services",
+        "networkpolicies",
+        "poddisruptionbudgets",
+        "serviceaccounts",
+    ];
+    let plans = resources.map(|resource| Plan::Freeze { resource });
+    let lives = stream::iter(plans).map(|plan| async move { (plan, live(plan).await) }).buffer_unordered(AT_ONCE);
+    for (plan, life) in lives.collect::<Vec<_>>().await {
+        assert_same(&life, plan, calm);
+    }
+}
+
+/// An API server that lags behind shows the past to those who are content with it: an operator that starts anew would go
+/// back there.
+#[tokio::test]
+async fn no_list_is_content_with_the_past() {
+    let calm = undisturbed().await;
+    assert!(calm.lists.iter().any(|query| query.contains("labelSelector")), "{:?}", calm.lists);
+    assert!(!calm.lists.iter().any(|query| query.contains("resourceVersion")), "{:?}", calm.lists);
 }

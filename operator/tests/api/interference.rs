@@ -1,7 +1,7 @@
 //! What can come between an operator and the API server: every request goes through here.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{
         Arc, Mutex,
@@ -19,6 +19,8 @@ use kube::{
 use tokio::sync::watch;
 use tower::BoxError;
 
+use crate::news::{self, News};
+
 /// What goes wrong with requests.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Plan {
@@ -28,6 +30,11 @@ pub(crate) enum Plan {
     End { first: usize, stride: usize, moment: Moment },
     /// Each kind of call (verb and resource) that falls to this `share` of so many fails once.
     FailOnce { how: Failure, share: u64, of: u64 },
+    /// Each event of each watch that falls to this `share` of so many is lost, and with it whatever comes until the watch
+    /// is begun anew.
+    Lose { share: usize, of: usize },
+    /// The watch of this resource stands still while the platform is changed.
+    Freeze { resource: &'static str },
 }
 
 /// When an operator ends.
@@ -48,6 +55,8 @@ pub(crate) enum Failure {
     Reset,
     /// The request is carried out, and the connection breaks before the answer.
     AnswerLost,
+    /// The API server never answers.
+    Silence,
 }
 
 /// Stands between an operator and the API server.
@@ -56,18 +65,49 @@ pub(crate) struct Interference {
     plan: Plan,
     writes: AtomicUsize,
     failed: Mutex<HashSet<String>>,
+    /// How many events there were, by watch.
+    events: Arc<Mutex<HashMap<String, usize>>>,
+    /// How many of them were lost.
+    lost: Arc<AtomicUsize>,
+    frozen: watch::Sender<bool>,
+    /// The queries of lists.
+    lists: Mutex<HashSet<String>>,
     /// How many operators have ended.
     ended: watch::Sender<usize>,
 }
 
 impl Interference {
     pub(crate) fn new(plan: Plan) -> Arc<Self> {
-        Arc::new(Self { plan, writes: AtomicUsize::new(0), failed: Mutex::default(), ended: watch::Sender::new(0) })
+        Arc::new(Self {
+            plan,
+            writes: AtomicUsize::new(0),
+            failed: Mutex::default(),
+            events: Arc::default(),
+            lost: Arc::default(),
+            frozen: watch::Sender::new(false),
+            lists: Mutex::default(),
+            ended: watch::Sender::new(0),
+        })
     }
 
     /// How many writes there were.
     pub(crate) fn writes(&self) -> usize {
         self.writes.load(Ordering::SeqCst)
+    }
+
+    /// How many events were lost.
+    pub(crate) fn lost(&self) -> usize {
+        self.lost.load(Ordering::SeqCst)
+    }
+
+    /// The queries of all lists.
+    pub(crate) fn lists(&self) -> HashSet<String> {
+        self.lists.lock().unwrap().clone()
+    }
+
+    /// Begins to freeze what the plan names, or ends it.
+    pub(crate) fn freeze(&self, is_frozen: bool) {
+        self.frozen.send_replace(is_frozen);
     }
 
     /// The calls that failed.
@@ -91,13 +131,17 @@ impl Interference {
         Client::new(service, "default")
     }
 
-    async fn pass(&self, client: &Client, life: usize, request: Request<Body>) -> Result<Response<Body>, BoxError> {
-        let send = async |request| client.send(request).await.map_err(BoxError::from);
+    async fn pass(&self, client: &Client, life: usize, request: Request<Body>) -> Result<Response<News>, BoxError> {
+        let ask = async |request| client.send(request).await.map_err(BoxError::from);
+        let send = async |request| Ok(ask(request).await?.map(news::untouched));
         if *self.ended.borrow() != life {
             // This operator is no more.
             return pending().await;
         }
         let call = call(&request);
+        if request.method() == Method::GET && !call.starts_with("WATCH") {
+            self.lists.lock().unwrap().insert(request.uri().query().unwrap_or_default().to_owned());
+        }
         match self.plan {
             Plan::End { first, stride, moment } if is_write(&request) => {
                 let write = self.writes.fetch_add(1, Ordering::SeqCst);
@@ -111,16 +155,32 @@ impl Interference {
                 pending().await
             }
             Plan::FailOnce { how, share, of }
-                if hash(&call) % of == share && self.failed.lock().unwrap().insert(call) =>
+                if hash(&call) % of == share && self.failed.lock().unwrap().insert(call.clone()) =>
             {
                 match how {
-                    Failure::Status(code) => Ok(refusal(code)),
+                    Failure::Status(code) => Ok(refusal(code).map(news::untouched)),
                     Failure::Reset => Err("connection reset".into()),
                     Failure::AnswerLost => {
                         send(request).await?;
                         Err("connection closed before the answer".into())
                     }
+                    Failure::Silence => pending().await,
                 }
+            }
+            Plan::Lose { share, of } if call.starts_with("WATCH") => {
+                let (events, lost) = (Arc::clone(&self.events), Arc::clone(&self.lost));
+                let is_lost = move || {
+                    let mut events = events.lock().unwrap();
+                    let event = events.entry(call.clone()).or_default();
+                    *event += 1;
+                    let is_lost = *event % of == share;
+                    lost.fetch_add(usize::from(is_lost), Ordering::SeqCst);
+                    is_lost
+                };
+                Ok(ask(request).await?.map(|watch| news::losing(watch, is_lost)))
+            }
+            Plan::Freeze { resource } if call == format!("WATCH {resource}") => {
+                Ok(ask(request).await?.map(|watch| news::freezing(watch, self.frozen.subscribe())))
             }
             _ => {
                 self.writes.fetch_add(usize::from(is_write(&request)), Ordering::SeqCst);

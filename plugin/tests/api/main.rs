@@ -16,6 +16,9 @@ mod interference;
 mod kubelet;
 mod plugin;
 mod status;
+#[path = "../../../operator/tests/api/news.rs"]
+#[allow(dead_code, reason = "the operator's tests use it")]
+mod news;
 #[path = "../../../operator/tests/api/world.rs"]
 #[allow(dead_code, reason = "the operator's tests use the rest of it")]
 mod world;

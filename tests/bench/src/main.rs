@@ -1,7 +1,7 @@
 //! Measures the services on this machine: release builds as processes, with a real Kafka and a real PostgreSQL.
 //!
 //! `cargo xtask bench` builds everything and runs it: [`services`] is about how much goes through, [`soak`] about
-//! whether anything grows meanwhile.
+//! whether anything grows meanwhile, [`operator`] about the operator.
 
 mod alone;
 mod arrivals;
@@ -9,6 +9,7 @@ mod backlog;
 mod connection;
 mod floor;
 mod load;
+mod operator;
 mod orders;
 mod pages;
 mod pipeline;
@@ -57,6 +58,8 @@ enum Part {
         #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = value_parser!(u64).range(2..=600))]
         seconds: u64,
     },
+    /// What the operator makes of many platforms: how fast, and at what cost
+    Operator,
     /// Whether anything grows at a constant rate; fails when something does
     Soak {
         /// How long it lasts
@@ -91,6 +94,12 @@ fn run(Arguments { out, part }: &Arguments) -> Result<()> {
             let (report, plots) = unless_interrupted(services::measure(&servers, lasting, &progress))?;
             let plot = write(out, "services", &report.markdown())?;
             plot::draw(&plot, &plots, &report.costs)
+        }
+        Part::Operator => {
+            let sizes = unless_interrupted(operator::measure(&servers, &progress))?;
+            let plot = write(out, "operator", &operator::report(&sizes).markdown())?;
+            let [times, memory] = operator::lines(&sizes);
+            plot::draw_operator(&plot, &times, &memory)
         }
         Part::Soak { seconds, rate } => {
             let course = Course { rate: rate.into(), lasting: Duration::from_secs(seconds) };

@@ -119,6 +119,21 @@ pub(crate) fn draw_soak(file: &Path, memory: &[Line], backlog: &[Line]) -> Resul
     Ok(())
 }
 
+/// Writes the plot of the operator to `file`: how long so many platforms take, and what they take of memory.
+///
+/// # Errors
+/// When the file cannot be written.
+pub(crate) fn draw_operator(file: &Path, times: &[Line], memory: &[Line]) -> Result<()> {
+    let root = canvas(file, (SIZE.0, SIZE.1 / 2))?;
+    let (left, right) = root.split_horizontally(SIZE.0 / 2);
+    let diagram =
+        |caption| Diagram { caption, unit: "platforms", scale: Scale::Linear, legend: SeriesLabelPosition::LowerRight };
+    diagram("Until every child exists, s").draw(&left, times)?;
+    diagram("Resident memory, MB").draw(&right, memory)?;
+    root.present()?;
+    Ok(())
+}
+
 /// A white plane.
 fn canvas(file: &Path, size: (u32, u32)) -> Result<Area<'_>> {
     register_font(FONT, FontStyle::Normal, dejavu::sans::regular()).map_err(|_| anyhow!("the font is not one"))?;
@@ -229,6 +244,10 @@ mod tests {
         let soak = directory.path().join("soak.png");
         draw_soak(&soak, &[line], &[]).unwrap();
         assert!(std::fs::read(&soak).unwrap().starts_with(b"\x89PNG"));
+        let operator = directory.path().join("operator.png");
+        let line: Line = ("the operator".to_owned(), vec![(100.0, 4.0), (1000.0, 40.0)]);
+        draw_operator(&operator, std::slice::from_ref(&line), std::slice::from_ref(&line)).unwrap();
+        assert!(std::fs::read(&operator).unwrap().starts_with(b"\x89PNG"));
         if let Some(keep) = std::env::var_os("BENCH_KEEP_PLOT") {
             std::fs::copy(directory.path().join("full.png"), keep).unwrap();
         }

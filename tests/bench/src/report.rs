@@ -79,6 +79,9 @@ impl Report {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "| {name} | {} {unit} | {wanted} | {verdict} |", short(*value));
         }
+        if self.costs.is_empty() {
+            return text;
+        }
         let (idle, after) = (said(MEMORY.0, "MB"), said(MEMORY.1, "MB"));
         let _ = write!(
             text,

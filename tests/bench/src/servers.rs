@@ -57,6 +57,13 @@ impl Servers {
         self.database().execute("CHECKPOINT").await.map_err(|error| anyhow!(error))
     }
 
+    /// Makes the topics of a platform, for many to look at. Gives what their names begin with.
+    pub(crate) async fn topics(&self) -> String {
+        let prefix = "all.".to_owned();
+        Kafka::new(self.kafka.bootstrap_servers()).create_topics(&prefix, 1, None).await;
+        prefix
+    }
+
     /// A new platform, whose kitchen and courier finish at once.
     pub(crate) async fn platform(&self) -> Platform {
         self.platform_with(Setup::default()).await

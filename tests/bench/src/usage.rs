@@ -59,13 +59,33 @@ pub(crate) fn held(pid: u32) -> Result<Held> {
     Ok(Held { memory, threads, descriptors })
 }
 
+/// What a process has held, resident, in MB.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Peak {
+    pub(crate) most: f64,
+    pub(crate) now: f64,
+}
+
+/// What a process holds now and has held at most.
+///
+/// # Errors
+/// When the process is gone.
+pub(crate) fn peak(pid: u32) -> Result<Peak> {
+    let gone = || format!("process {pid} is gone");
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).with_context(gone)?;
+    let megabytes = |name| Some(number(&status, name)? * 1024.0 / 1e6);
+    Ok(Peak { most: megabytes("VmHWM").with_context(gone)?, now: megabytes("VmRSS").with_context(gone)? })
+}
+
 /// Reads MB of resident memory and the number of threads out of /proc/PID/status.
 fn parse_status(status: &str) -> Option<(f64, f64)> {
-    let number = |name: &str| {
-        let value = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-        value.split_whitespace().next()?.parse::<f64>().ok()
-    };
-    Some((number("VmRSS")? * 1024.0 / 1e6, number("Threads")?))
+    Some((number(status, "VmRSS")? * 1024.0 / 1e6, number(status, "Threads")?))
+}
+
+/// A number out of /proc/PID/status.
+fn number(status: &str, name: &str) -> Option<f64> {
+    let value = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    value.split_whitespace().next()?.parse().ok()
 }
 
 fn duration(ticks: u64) -> Result<Duration> {

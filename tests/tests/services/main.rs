@@ -10,6 +10,7 @@ mod events;
 mod gateway;
 mod inbox;
 mod invariants;
+mod kafka_security;
 mod lifecycle;
 mod logs;
 mod manual;
