@@ -43,8 +43,8 @@ impl SecureListener {
         self.address
     }
 
-    /// Certificates and keys (PEM): `ca.crt` vouches for the brokers; `client.crt` with `client.key` is one for clients. The
-    /// brokers check the one that they are shown, and ask nobody for one.
+    /// Certificates and keys (PEM): `ca.crt` vouches for the brokers; `client.crt` with `client.key` is one for clients, for
+    /// which the brokers ask everybody.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
@@ -73,7 +73,7 @@ impl SecureListener {
              {prefix}.ssl.keystore.location={}\n\
              {prefix}.ssl.truststore.type=PEM\n\
              {prefix}.ssl.truststore.location={}\n\
-             {prefix}.ssl.client.auth=requested\n\
+             {prefix}.ssl.client.auth=required\n\
              {prefix}.sasl.enabled.mechanisms=SCRAM-SHA-512\n\
              {prefix}.scram-sha-512.sasl.jaas.config=\
              org.apache.kafka.common.security.scram.ScramLoginModule required;\n",

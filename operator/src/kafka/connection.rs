@@ -1,14 +1,11 @@
 //! The way to a Kafka cluster, and what its client complains of.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
-use rdkafka::{ClientConfig, ClientContext, admin::AdminClient, error::KafkaError};
+use rdkafka::{ClientConfig, admin::AdminClient, client::DefaultClientContext, error::KafkaError};
 use tokio::{net::TcpStream, time::timeout};
 
-use super::Unreachable;
+use super::{Unreachable, native};
 use crate::build::KafkaCredentials;
 
 /// For opening a connection to one bootstrap server.
@@ -23,34 +20,22 @@ pub(crate) struct Connection {
     pub credentials: KafkaCredentials,
 }
 
-pub(super) type Admin = AdminClient<Complaints>;
+pub(super) type Admin = AdminClient<DefaultClientContext>;
 
-/// The last thing that librdkafka complained of: why there is no answer it tells nowhere else.
-#[derive(Default)]
-pub(super) struct Complaints(Mutex<Option<String>>);
-
-impl Complaints {
-    /// What it was, without what differs from time to time.
-    pub(super) fn last(&self) -> Option<String> {
-        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
-        Some(lasting(&last).to_owned())
-    }
-}
-
-impl ClientContext for Complaints {
-    fn error(&self, _: KafkaError, reason: &str) {
-        // That all brokers are down comes after the reason of each.
-        if !reason.ends_with("brokers are down") {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
-        }
-    }
+/// The last thing that a client complained of, without what differs from time to time: why there is no answer it tells
+/// nowhere else.
+pub(super) fn complaint(client: &Admin) -> Option<String> {
+    // That all brokers are down comes after the reason of each.
+    let last =
+        native::complaints(client.inner()).into_iter().rfind(|complaint| !complaint.ends_with("brokers are down"));
+    last.map(|complaint| lasting(&complaint).to_owned())
 }
 
 /// A complaint without the broker before it and the time after it.
 fn lasting(complaint: &str) -> &str {
     let text = complaint.split(" (after ").next().unwrap_or(complaint);
     match text.split_once(": ") {
-        Some((broker, text)) if broker.contains("://") || broker.contains('/') => text,
+        Some((broker, text)) if broker.contains('/') => text,
         _ => text,
     }
 }
@@ -86,7 +71,7 @@ impl Connection {
             .set("allow.auto.create.topics", "false")
             .set("socket.connection.setup.timeout.ms", CONNECT_TIMEOUT.as_millis().to_string());
         secure(&self.credentials, &mut config);
-        config.create_with_context(Complaints::default()).map_err(|error| {
+        config.create().map_err(|error| {
             let why = match error {
                 // The whole of it has the value in it.
                 KafkaError::ClientConfig(_, why, property, _) => format!("{property}: {why}"),

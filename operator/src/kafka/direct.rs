@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 
 use super::{
     Fate, TopicReport, Unreachable,
-    connection::{Admin, Connection},
+    connection::{Admin, Connection, complaint},
     keeper::Request,
     native::{self, Described},
     plan::{LiveTopic, Plan, Step, plan},
@@ -323,21 +323,23 @@ impl Session {
     /// Why there is no answer, as far as it is known.
     fn silent(&self) -> Unreachable {
         let servers = self.servers();
-        let complaint = self.admin.inner().context().last();
-        Unreachable(match complaint.filter(|complaint| complaint.starts_with("SASL") || complaint.starts_with("SSL")) {
-            Some(complaint) if complaint.starts_with("SASL") => format!(
+        let complaint = complaint(&self.admin).unwrap_or_default();
+        Unreachable(if complaint.starts_with("SASL") {
+            format!(
                 "Kafka at {servers} doesn't take the user: {complaint}; check kafka.sasl and what its Secret holds; retrying"
-            ),
-            Some(complaint) => format!(
+            )
+        } else if complaint.to_lowercase().contains("ssl") {
+            format!(
                 "Kafka at {servers} and the operator don't agree on TLS: {complaint}; check kafka.tls and what its \
                  Secrets hold; retrying"
-            ),
-            None => format!(
+            )
+        } else {
+            format!(
                 "Kafka at {servers} accepts connections but doesn't answer: check that its advertised listeners can be \
                  reached from here, and that this listener is one {} TLS and {} SASL; retrying",
                 with(self.connection.credentials.tls.is_some()),
                 with(self.connection.credentials.sasl.is_some()),
-            ),
+            )
         })
     }
 

@@ -8,6 +8,7 @@
 
 use std::{
     ffi::{CStr, CString, NulError, c_char, c_int},
+    iter,
     ptr::NonNull,
     slice,
     time::Duration,
@@ -154,6 +155,26 @@ pub(super) fn configure<'a, C: ClientContext>(
         }
     }
     Ok(())
+}
+
+/// What a client has complained of since it was last asked, such as a broker that it can't talk to. Of that no request's
+/// answer tells.
+pub(super) fn complaints<C: ClientContext>(client: &Client<C>) -> Vec<String> {
+    // SAFETY: the client is live, and so is its main queue, which nobody else takes anything from.
+    let queue = unsafe { c::rd_kafka_queue_get_main(client.native_ptr()) };
+    let Ok(queue) = Owned::new(queue, c::rd_kafka_queue_destroy) else { return Vec::new() };
+    // SAFETY: the queue is live; each event is ours.
+    let events =
+        iter::from_fn(|| Owned::new(unsafe { c::rd_kafka_queue_poll(queue.get(), 0) }, c::rd_kafka_event_destroy).ok());
+    // SAFETY: the event is live, and so is its text as long as that.
+    let text = |event: Owned<c::rd_kafka_event_t>| unsafe {
+        let words = c::rd_kafka_event_error_string(event.get());
+        (!words.is_null()).then(|| CStr::from_ptr(words).to_string_lossy().into_owned())
+    };
+    // SAFETY: the event is live.
+    let is_error =
+        |event: &Owned<c::rd_kafka_event_t>| unsafe { c::rd_kafka_event_type(event.get()) == c::RD_KAFKA_EVENT_ERROR };
+    events.filter(is_error).filter_map(text).collect()
 }
 
 /// A request, from its options to its answer.

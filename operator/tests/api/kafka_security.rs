@@ -115,7 +115,7 @@ async fn why_kafka_lets_nobody_in_is_told() {
 
     secrets(&world).await;
     world.ready().await;
-    // The brokers look at the certificate that they are shown.
+    // The brokers ask for a certificate, too.
     secret(&world, "kafka-client", json!({ "tls.crt": certificate, "tls.key": key })).await;
     let shop = world.shop_when("a stranger", refused).await;
     assert!(message(&shop, TOPICS_READY).contains("check kafka.tls"), "{}", message(&shop, TOPICS_READY));

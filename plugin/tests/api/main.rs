@@ -14,11 +14,11 @@ mod interference;
 #[path = "../../../operator/tests/api/kubelet.rs"]
 #[allow(dead_code, reason = "the operator's tests use the rest of it")]
 mod kubelet;
-mod plugin;
-mod status;
 #[path = "../../../operator/tests/api/news.rs"]
 #[allow(dead_code, reason = "the operator's tests use it")]
 mod news;
+mod plugin;
+mod status;
 #[path = "../../../operator/tests/api/world.rs"]
 #[allow(dead_code, reason = "the operator's tests use the rest of it")]
 mod world;
