@@ -9,11 +9,12 @@ use std::{
     },
 };
 
+use foodplatform_operator::client;
 use futures::future::pending;
 use http::{Method, Request, Response};
 use kube::{
     Client,
-    client::Body,
+    client::{Body, ClientBuilder},
     core::{Status, response::StatusSummary},
 };
 use tokio::sync::watch;
@@ -33,8 +34,8 @@ pub(crate) enum Plan {
     /// Each event of each watch that falls to this `share` of so many is lost, and with it whatever comes until the watch
     /// is begun anew.
     Lose { share: usize, of: usize },
-    /// The watch of this resource stands still while the platform is changed.
-    Freeze { resource: &'static str },
+    /// The watches of these resources stand still while the platform is changed.
+    Freeze { resources: &'static [&'static str] },
 }
 
 /// When an operator ends.
@@ -128,7 +129,7 @@ impl Interference {
             let (here, client) = (Arc::clone(&here), client.clone());
             async move { here.pass(&client, life, request).await }
         });
-        Client::new(service, "default")
+        client::patient(ClientBuilder::new(service, "default")).unwrap()
     }
 
     async fn pass(&self, client: &Client, life: usize, request: Request<Body>) -> Result<Response<News>, BoxError> {
@@ -179,7 +180,9 @@ impl Interference {
                 };
                 Ok(ask(request).await?.map(|watch| news::losing(watch, is_lost)))
             }
-            Plan::Freeze { resource } if call == format!("WATCH {resource}") => {
+            Plan::Freeze { resources }
+                if call.strip_prefix("WATCH ").is_some_and(|resource| resources.contains(&resource)) =>
+            {
                 Ok(ask(request).await?.map(|watch| news::freezing(watch, self.frozen.subscribe())))
             }
             _ => {
