@@ -38,7 +38,7 @@ const AT_ONCE: usize = 8;
 const FROZEN: Duration = Duration::from_secs(4);
 
 /// Every object that is the operator's, by kind and name, and the topics.
-type State = BTreeMap<String, Value>;
+pub(crate) type State = BTreeMap<String, Value>;
 
 /// A life from the creation to the deletion: the states in between, and how many writes it took.
 #[derive(Debug)]
@@ -109,7 +109,7 @@ async fn undisturbed() -> &'static Life {
 }
 
 /// The state once it stays as it is.
-async fn settled(world: &World) -> State {
+pub(crate) async fn settled(world: &World) -> State {
     let mut last = state(world).await;
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;

@@ -34,6 +34,8 @@ pub(crate) enum Plan {
     /// Each event of each watch that falls to this `share` of so many is lost, and with it whatever comes until the watch
     /// is begun anew.
     Lose { share: usize, of: usize },
+    /// Whatever is told of FoodPlatforms has a text of another in the place of one, of the same length.
+    Garble { from: &'static str, to: &'static str },
     /// The watches of these resources stand still while the platform is changed.
     Freeze { resources: &'static [&'static str] },
 }
@@ -179,6 +181,9 @@ impl Interference {
                     is_lost
                 };
                 Ok(ask(request).await?.map(|watch| news::losing(watch, is_lost)))
+            }
+            Plan::Garble { from, to } if call.ends_with(" foodplatforms") && !is_write(&request) => {
+                Ok(ask(request).await?.map(|answer| news::garbling(answer, from, to)))
             }
             Plan::Freeze { resources }
                 if call.strip_prefix("WATCH ").is_some_and(|resource| resources.contains(&resource)) =>

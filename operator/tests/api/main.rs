@@ -26,5 +26,7 @@ mod replicas;
 mod rights;
 mod rollouts;
 mod topics;
+mod undecodable;
+mod walk;
 mod ways_in;
 mod world;

@@ -1,6 +1,6 @@
 //! What can happen to the news of a watch on its way to an operator.
 
-use std::time::Duration;
+use std::{mem, time::Duration};
 
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
@@ -23,7 +23,7 @@ pub(crate) fn untouched(answer: Body) -> News {
     News::new(answer.map_err(BoxError::from))
 }
 
-/// A watch, line by line.
+/// An answer, line by line: each event of a watch is one.
 struct Lines<S> {
     frames: S,
     rest: Vec<u8>,
@@ -31,7 +31,7 @@ struct Lines<S> {
 }
 
 impl<S: stream::Stream<Item = Result<Bytes, kube::Error>> + Unpin> Lines<S> {
-    /// The next event, with its line break; none at the end.
+    /// The next line, with its break, if it has one; none at the end.
     async fn next(&mut self) -> Result<Option<Bytes>, BoxError> {
         loop {
             if let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
@@ -39,7 +39,7 @@ impl<S: stream::Stream<Item = Result<Bytes, kube::Error>> + Unpin> Lines<S> {
             }
             match self.frames.next().await {
                 Some(bytes) => self.rest.extend_from_slice(&bytes?),
-                None => return Ok(None),
+                None => return Ok((!self.rest.is_empty()).then(|| mem::take(&mut self.rest).into())),
             }
         }
     }
@@ -74,6 +74,16 @@ pub(crate) fn freezing(watch: Body, is_frozen: watch::Receiver<bool>) -> News {
         // Whoever froze it may be gone: then it thaws.
         let _ = is_frozen.wait_for(|is_frozen| !is_frozen).await;
         Ok::<_, BoxError>(Some((Frame::data(line), (lines, is_frozen))))
+    });
+    News::new(StreamBody::new(events.boxed()))
+}
+
+/// The answer with one text in place of another. The two have to be of the same length.
+pub(crate) fn garbling(answer: Body, from: &'static str, to: &'static str) -> News {
+    let events = stream::try_unfold(lines(answer), move |mut lines| async move {
+        let Some(line) = lines.next().await? else { return Ok(None) };
+        let line = String::from_utf8(line.to_vec())?.replace(from, to);
+        Ok::<_, BoxError>(Some((Frame::data(line.into()), lines)))
     });
     News::new(StreamBody::new(events.boxed()))
 }

@@ -1,0 +1,112 @@
+//! For each field of the spec another value than none, with what it takes besides.
+
+use serde_json::{Value, json};
+
+/// Merge patches of a small spec. Together they set every field.
+pub(crate) fn good() -> Vec<Value> {
+    let order = |fields: Value| json!({ "services": { "order": fields } });
+    let topic = |name: &str| {
+        json!({ "kafka": { "topics": { name: {
+            "partitions": 5, "replicationFactor": 1, "retention": "2h", "config": { "segment.bytes": "2097152" },
+        } } } })
+    };
+    let tolerations = json!([{
+        "key": "spot", "operator": "Equal", "value": "yes", "effect": "NoExecute", "tolerationSeconds": 60,
+    }]);
+    let labels = json!({ "kubernetes.io/metadata.name": "somewhere" });
+    let policies = |kind: &str| {
+        json!({
+            "stabilizationWindowSeconds": 30, "selectPolicy": "Min",
+            "policies": [{ "type": kind, "value": 2, "periodSeconds": 60 }],
+        })
+    };
+    let scaled = |autoscaling: Value| order(json!({ "autoscaling": autoscaling }));
+    vec![
+        json!({ "image": { "tag": "2.0.0" } }),
+        json!({ "image": { "registry": "registry.test/other" } }),
+        json!({ "image": { "pullPolicy": "Always", "pullSecrets": ["registry"] } }),
+        json!({ "database": { "secretRef": { "name": "other-database", "key": "other" } } }),
+        json!({ "deletionTimeout": "1m" }),
+        json!({ "gateway": { "type": "ClusterIP", "annotations": { "example.com/scheme": "internal" } } }),
+        json!({ "gateway": { "nodePort": 30123 } }),
+        json!({ "gateway": { "type": null, "ingress": {
+            "className": "nginx", "host": "shop.example.com", "tlsSecretName": "shop", "annotations": { "a/b": "c" },
+        } } }),
+        json!({ "kafka": { "adopt": true } }),
+        json!({ "kafka": { "deletionPolicy": "Delete" } }),
+        json!({ "kafka": { "topicManagement": "External" } }),
+        json!({ "kafka": { "topicDefaults": {
+            "partitions": 4, "replicationFactor": 1, "retention": "3h", "config": { "max.message.bytes": "2000000" },
+        } } }),
+        topic("menu"),
+        topic("cook"),
+        topic("delivery"),
+        topic("orderRequests"),
+        json!({ "logs": { "level": "debug" } }),
+        json!({ "logs": { "maxFiles": 3, "maxTotalSize": "30Mi" } }),
+        json!({ "logs": { "volume": {
+            "size": "64Mi", "storageClassName": "efs", "accessModes": ["ReadWriteOnce"], "retention": "Delete",
+        } } }),
+        json!({ "mesh": "None" }),
+        json!({ "networkPolicy": { "enabled": false } }),
+        json!({ "networkPolicy": {
+            "egress": [{ "cidr": "127.0.0.0/8", "ports": [5432] }, { "namespaceLabels": labels, "podLabels": labels }],
+            "metricsFrom": [{ "namespaceLabels": labels, "podLabels": labels }],
+        } }),
+        json!({ "rollout": { "onFailure": "Rollback", "progressDeadline": "90s" } }),
+        json!({ "services": { "cook": { "config": { "cookingTime": "1s..2s" } } } }),
+        json!({ "services": { "delivery": { "config": { "deliveryTime": "manual" } } } }),
+        order(json!({ "replicas": 2 })),
+        order(json!({ "image": "registry.test/food/order:3.0.0" })),
+        order(json!({ "labels": { "team": "kitchen" }, "annotations": { "example.com/note": "a" } })),
+        order(json!({ "nodeSelector": { "kubernetes.io/arch": "amd64" } })),
+        order(json!({ "priorityClassName": "system-cluster-critical" })),
+        order(json!({ "affinity": { "podAntiAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": [
+            { "topologyKey": "zone", "labelSelector": { "matchLabels": { "a": "b" } } },
+        ] } } })),
+        order(json!({ "tolerations": tolerations })),
+        order(json!({ "env": [{ "name": "RUST_BACKTRACE", "value": "1" }] })),
+        order(json!({ "resources": {
+            "requests": { "cpu": "70m", "memory": "40Mi" }, "limits": { "cpu": "1", "memory": "200Mi" },
+        } })),
+        order(json!({ "probes": {
+            "startup": { "periodSeconds": 2, "timeoutSeconds": 2, "failureThreshold": 50 },
+            "readiness": { "periodSeconds": 3, "timeoutSeconds": 3, "failureThreshold": 4 },
+            "liveness": { "periodSeconds": 20, "timeoutSeconds": 5, "failureThreshold": 6 },
+        } })),
+        order(json!({ "circuitBreaker": {
+            "maxPendingRequests": 1, "maxRequestsPerConnection": 2, "consecutive5xxErrors": 3, "interval": "10s",
+            "baseEjectionTime": "10m", "maxEjectionPercent": 50,
+        } })),
+        scaled(json!({ "minReplicas": 2, "maxReplicas": 4, "targetCPUUtilizationPercentage": 30 })),
+        scaled(
+            json!({ "maxReplicas": 3, "behavior": { "scaleUp": policies("Pods"), "scaleDown": policies("Percent") } }),
+        ),
+    ]
+}
+
+/// Fields with tests of their own: what they take is not there in this one, or leaves something behind by design.
+pub(crate) const ELSEWHERE: [(&str, &str); 6] = [
+    ("gateway.httpRoute.", "ways_in, rights: a definition that other tests want to be missing"),
+    ("kafka.bootstrapServers", "conditions, door: another cluster is another platform's data"),
+    ("kafka.tls.", "kafka_security: a listener of its own"),
+    ("kafka.sasl.", "kafka_security: a listener of its own"),
+    ("kafka.topicPrefix", "admission: it can't be changed"),
+    ("paused", "lifecycle: nothing is brought about while it is set"),
+];
+
+/// A tag that the registry doesn't have.
+pub(crate) const MISSING: &str = "missing";
+/// A port that somebody else has.
+pub(crate) const TAKEN: i32 = 30_999;
+
+/// Specs that are taken and can't be brought about: what they are, and why the platform is stalled.
+pub(crate) fn futile() -> Vec<(Value, &'static str)> {
+    vec![
+        (json!({ "image": { "tag": MISSING } }), "ImagePullBackOff"),
+        (json!({ "database": { "secretRef": { "name": "nowhere" } } }), "SecretNotFound"),
+        (json!({ "services": { "order": { "affinity": { "nodeAfinity": {} } } } }), "InvalidSpec"),
+        (json!({ "kafka": { "topics": { "menu": { "config": { "segment.bytes": "nonsense" } } } } }), "TopicRefused"),
+        (json!({ "gateway": { "nodePort": TAKEN } }), "ApplyFailed"),
+    ]
+}
