@@ -1,17 +1,20 @@
 //! What a node would do to the pods of a namespace: it says that they run, or how they fail. Everything else is done by
 //! Kubernetes' own controllers.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::collections::BTreeMap;
 
+use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, Client, ResourceExt as _,
-    api::{ListParams, Patch, PatchParams},
+    api::{Patch, PatchParams},
+};
+use kube_runtime::{
+    WatchStreamExt as _,
+    watcher::{self, Event, watcher},
 };
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 /// What becomes of pods.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,16 +35,35 @@ pub(crate) enum Fate {
 pub(crate) const NODE: &str = "192.0.2.7";
 
 /// Runs until it is aborted.
-pub(crate) async fn run(client: Client, namespace: String, fate: Arc<Mutex<Fate>>) {
+pub(crate) async fn run(client: Client, namespace: String, mut fate: watch::Receiver<Fate>) {
     let pods: Api<Pod> = Api::namespaced(client, &namespace);
+    let mut known = BTreeMap::new();
+    let mut events = watcher(pods.clone(), watcher::Config::default()).default_backoff().boxed();
     loop {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        let fate = fate.lock().unwrap().clone();
-        // It answers again when it can: the namespace may be on its way out.
-        let Ok(list) = pods.list(&ListParams::default()).await else { continue };
-        for pod in list {
+        let touched: Vec<Pod> = tokio::select! {
+            changed = fate.changed() => match changed {
+                Ok(()) => known.values().cloned().collect(),
+                Err(_) => return,
+            },
+            event = events.next() => match event {
+                Some(Ok(Event::Apply(pod) | Event::InitApply(pod))) => {
+                    known.insert(pod.name_any(), pod.clone());
+                    vec![pod]
+                }
+                Some(Ok(Event::Delete(pod))) => {
+                    known.remove(&pod.name_any());
+                    continue;
+                }
+                // A watch that broke off begins anew by itself.
+                Some(Ok(Event::Init | Event::InitDone) | Err(_)) => continue,
+                None => return,
+            },
+        };
+        let fate = fate.borrow().clone();
+        for pod in touched {
             if let Some(status) = next(&pod, &fate) {
                 let patch = Patch::Merge(json!({ "status": status }));
+                // It may be gone by now.
                 let _ = pods.patch_status(&pod.name_any(), &PatchParams::default(), &patch).await;
             }
         }

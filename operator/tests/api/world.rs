@@ -27,7 +27,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tokio::{
     runtime::{Builder, Runtime},
-    sync::OnceCell,
+    sync::{OnceCell, watch},
     task::JoinHandle,
     time::Instant,
 };
@@ -45,7 +45,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct World {
     pub(crate) client: Client,
     pub(crate) namespace: String,
-    fate: Arc<Mutex<Fate>>,
+    fate: watch::Sender<Fate>,
     stop: CancellationToken,
     operator: JoinHandle<()>,
     kubelet: JoinHandle<()>,
@@ -117,10 +117,10 @@ impl World {
             serde_json::from_value(json!({ "metadata": { "generateName": format!("{name}-") } })).unwrap();
         let namespaces: Api<Namespace> = Api::all(client.clone());
         let namespace = namespaces.create(&PostParams::default(), &namespace).await.unwrap().name_any();
-        let fate = Arc::new(Mutex::new(Fate::Work));
+        let fate = watch::Sender::new(Fate::Work);
         let stop = CancellationToken::new();
         let operator = start(client.clone(), vec![namespace.clone()], stop.clone());
-        let kubelet = tokio::spawn(kubelet::run(client.clone(), namespace.clone(), Arc::clone(&fate)));
+        let kubelet = tokio::spawn(kubelet::run(client.clone(), namespace.clone(), fate.subscribe()));
         Self { client, namespace, fate, stop, operator, kubelet }
     }
 
@@ -162,7 +162,7 @@ impl World {
 
     /// What becomes of pods from now on.
     pub(crate) fn pods(&self, fate: Fate) {
-        *self.fate.lock().unwrap() = fate;
+        self.fate.send_replace(fate);
     }
 
     pub(crate) fn api<K>(&self) -> Api<K>
@@ -315,7 +315,7 @@ where
             return answer;
         }
         assert!(started.elapsed() < PATIENCE, "waited in vain for: {what}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 
