@@ -140,16 +140,22 @@ fn kafka(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
     let key = checksum(&[&project], &[])?;
     cache.entry("kafka", &key, |directory| {
         let step = progress.step("fetch Apache Kafka");
-        // Maven writes beside its project, so that gets a place of its own too.
-        let work = tempfile::tempdir()?;
-        fs::copy(&project, work.path().join("pom.xml"))?;
-        exec::run(
-            Command::new("mvn")
-                .args(["--quiet", "--batch-mode", "dependency:copy-dependencies", "-DincludeScope=runtime"])
-                .arg(format!("-DoutputDirectory={}", directory.display()))
-                .current_dir(work.path()),
-        )?;
+        jars(&project, directory)?;
         step.done("");
         Ok(())
     })
+}
+
+/// Copies the jars that a Maven project needs into a directory.
+pub(crate) fn jars(project: &Path, directory: &Path) -> Result<()> {
+    // Maven writes beside its project, so that gets a place of its own too.
+    let work = tempfile::tempdir()?;
+    fs::copy(project, work.path().join("pom.xml"))?;
+    exec::run(
+        Command::new("mvn")
+            .args(["--quiet", "--batch-mode", "dependency:copy-dependencies", "-DincludeScope=runtime"])
+            .arg(format!("-DoutputDirectory={}", directory.display()))
+            .current_dir(work.path()),
+    )?;
+    Ok(())
 }

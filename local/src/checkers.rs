@@ -10,7 +10,12 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::{Cache, Progress, binaries::go_module, cache::checksum, exec, packages, repository};
+use crate::{
+    Cache, Progress,
+    binaries::{go_module, jars},
+    cache::checksum,
+    exec, packages, repository,
+};
 
 const CARGO_FUZZ_VERSION: &str = "0.13.2";
 
@@ -50,6 +55,28 @@ fn executable() -> fs::Permissions {
 /// When it cannot be built, with Go's own words.
 pub fn cyclonus(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
     Ok(go_module(cache, progress, "cyclonus", "-s -w", |_| Ok(()))?.join("cyclonus"))
+}
+
+/// The file with Strimzi's own definition of KafkaTopics, made by its own generator.
+///
+/// # Errors
+/// When it cannot be made, with Maven's or the generator's own words.
+pub fn kafka_topic_definition(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
+    const KIND: &str = "io.strimzi.api.kafka.model.topic.KafkaTopic";
+    const FILE: &str = "kafkatopics.yaml";
+    let project = repository().join("local/strimzi/pom.xml");
+    let key = checksum(&[&project], &[KIND])?;
+    let entry = cache.entry("strimzi", &key, |directory| {
+        let step = progress.step("make Strimzi's definitions");
+        let work = tempfile::tempdir()?;
+        jars(&project, work.path())?;
+        let mut generator = Command::new("java");
+        generator.arg("-cp").arg(work.path().join("*")).args(["io.strimzi.crdgenerator.CrdGenerator", "--yaml"]);
+        exec::run(generator.arg(format!("{KIND}={}", directory.join(FILE).display())))?;
+        step.done("");
+        Ok(())
+    })?;
+    Ok(entry.join(FILE))
 }
 
 /// The program that says what Istio itself thinks of DestinationRules.

@@ -38,7 +38,7 @@ mod wait;
 
 pub use binaries::Binaries;
 pub use cache::Cache;
-pub use checkers::{cargo_fuzz, cyclonus, istio, schemathesis};
+pub use checkers::{cargo_fuzz, cyclonus, istio, kafka_topic_definition, schemathesis};
 pub use cluster::{Cluster, Helpers};
 pub use control_plane::ControlPlane;
 pub use daemon::Daemon;

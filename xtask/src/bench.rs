@@ -32,6 +32,9 @@ pub(crate) struct Settings {
     /// How many orders are placed in a second of the soak [default: 200]
     #[arg(long, value_name = "ORDERS")]
     rate: Option<u32>,
+    /// How many platforms the operator gets, one measurement after the other [default: 100,1000,2000]
+    #[arg(long, value_name = "PLATFORMS")]
+    platforms: Option<String>,
     /// Where the tables and the plot go; dist/bench by default
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -62,13 +65,16 @@ impl Part {
 
 /// Builds the services as images have them, and the load beside them, and measures. With `write`, the tables and the plot
 /// go into the README: also those of a soak that fails because something grows.
-pub(crate) fn run(part: Part, Settings { seconds, rate, out, write }: Settings) -> Result<()> {
+pub(crate) fn run(part: Part, Settings { seconds, rate, platforms, out, write }: Settings) -> Result<()> {
     if part != Part::Soak && rate.is_some() {
         bail!("--rate is the soak's: the other part finds out what the services bear");
     }
     let progress = Progress::new();
     require_tools()?;
     install_packages(&progress)?;
+    if part != Part::Operator && platforms.is_some() {
+        bail!("--platforms is the operator's: the other parts have one platform");
+    }
     if part == Part::Operator && seconds.is_some() {
         bail!("--seconds is for the other parts: this one takes as long as the operator does");
     }
@@ -88,6 +94,9 @@ pub(crate) fn run(part: Part, Settings { seconds, rate, out, write }: Settings) 
     command.arg("--out").arg(&out).arg(part.name()).env("TEST_BIN_DIR", &directory);
     for (name, value) in [("--seconds", seconds), ("--rate", rate.map(u64::from))] {
         command.args(value.into_iter().flat_map(|value| [name.to_owned(), value.to_string()]));
+    }
+    if let Some(platforms) = platforms {
+        command.args(["--platforms", &platforms]);
     }
     let status = command.status().context("cannot start the load")?;
     if write && tables.exists() && plot.exists() {

@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::test;
 
 /// Over this time the operator's writes are counted.
-const REST: Duration = Duration::from_secs(300);
+const REST: Duration = Duration::from_secs(600);
 
 /// One row of the table.
 struct Row {

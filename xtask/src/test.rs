@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use local::{
     Binaries, Cache, Cluster, ControlPlane, Instance, Kafka, Lock, Postgres, Progress, SERVICES, cyclonus,
-    install_packages, istio, repository, require_root, require_tools, schemathesis,
+    install_packages, istio, kafka_topic_definition, repository, require_root, require_tools, schemathesis,
 };
 use tokio::runtime::Runtime;
 
@@ -76,11 +76,13 @@ fn api(only: &[&str]) -> Result<()> {
     let (cache, progress) = (Cache::open()?, Progress::new());
     let cyclonus = cyclonus(&cache, &progress)?.display().to_string();
     let istio = istio(&cache, &progress)?.display().to_string();
+    let kafka_topics = kafka_topic_definition(&cache, &progress)?.display().to_string();
     let environment = [
         ("TEST_KUBECONFIG", &*kubeconfig),
         ("TEST_DATABASE_URL", postgres.url()),
         ("TEST_CYCLONUS", &*cyclonus),
         ("TEST_ISTIO", &*istio),
+        ("TEST_STRIMZI", &*kafka_topics),
         ("TEST_HELM", &*binaries.helm().to_string_lossy()),
         ("TEST_AUDIT_LOG", &*control_plane.audit_log().to_string_lossy()),
     ];

@@ -17,7 +17,8 @@ use super::{
 #[x_kube(
     validation = rules::topic_prefix_is_immutable(),
     validation = rules::whose_topics_these_are(),
-    validation = rules::plain_takes_tls()
+    validation = rules::plain_takes_tls(),
+    validation = rules::strimzi_goes_with_its_management()
 )]
 pub struct KafkaSpec {
     /// `host:port` of the brokers to ask first, divided by commas. They have to be reachable from the platform's pods
@@ -46,6 +47,9 @@ pub struct KafkaSpec {
     /// Who makes the topics and changes them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic_management: Option<TopicManagement>,
+    /// Whose KafkaTopics they are, with `topicManagement: Strimzi`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strimzi: Option<StrimziSpec>,
     /// What becomes of the topics when the platform is deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
@@ -56,15 +60,34 @@ pub struct KafkaSpec {
     pub adopt: Option<bool>,
 }
 
-/// Who makes the topics and changes them: with `Direct` the operator, by Kafka's admin protocol; with `External` somebody
-/// else, and the operator says what isn't as the spec asks for. Default: `Direct`.
+/// Who makes the topics and changes them: with `Direct` the operator, by Kafka's admin protocol; with `Strimzi` its Topic
+/// Operator, of which the operator asks it by KafkaTopic resources; with `External` somebody else, and the operator says
+/// what isn't as the spec asks for. Default: `Direct`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum TopicManagement {
     /// The operator.
     #[default]
     Direct,
+    /// Strimzi's Topic Operator.
+    Strimzi,
     /// Somebody else.
     External,
+}
+
+/// A Kafka cluster that Strimzi runs, with its Topic Operator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StrimziSpec {
+    /// The name of its Kafka resource.
+    #[schemars(length(min = 1, max = 63))]
+    #[x_kube(validation = rules::strimzi_cluster())]
+    pub cluster: String,
+    /// The namespace that its Topic Operator watches: mostly the one of the Kafka resource. The operator has to be allowed
+    /// KafkaTopics in it. Default: the platform's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    #[x_kube(validation = rules::strimzi_namespace())]
+    pub namespace: Option<String>,
 }
 
 /// What becomes of the topics when the platform is deleted: `Retain` keeps them, `Delete` deletes those that were made or

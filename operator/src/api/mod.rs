@@ -31,7 +31,9 @@ mod tests;
 pub use circuit_breaker::CircuitBreakerSpec;
 pub use crd::{crd, crd_yaml};
 pub use gateway::{GatewaySpec, GatewayType, HttpRouteSpec, IngressSpec, ParentRef};
-pub use kafka::{DatabaseSpec, DeletionPolicy, KafkaSpec, SecretKeyRef, TopicManagement, TopicSpec, TopicsSpec};
+pub use kafka::{
+    DatabaseSpec, DeletionPolicy, KafkaSpec, SecretKeyRef, StrimziSpec, TopicManagement, TopicSpec, TopicsSpec,
+};
 pub use kafka_security::{
     CaSecretRef, CertificateSecretRef, CredentialsSecretRef, KafkaSaslSpec, KafkaTlsSpec, SaslMechanism,
 };

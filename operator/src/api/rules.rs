@@ -205,6 +205,22 @@ pub(super) fn whose_topics_these_are() -> Rule {
     )
 }
 
+pub(super) fn strimzi_goes_with_its_management() -> Rule {
+    Rule::new("(has(self.topicManagement) && self.topicManagement == 'Strimzi') == has(self.strimzi)")
+        .message("strimzi goes with topicManagement: Strimzi: set both, or neither of them")
+}
+
+pub(super) fn strimzi_cluster() -> Rule {
+    matches(SUBDOMAIN, "cluster: the name of a Kafka resource, of lower-case letters, digits, '-' and '.'")
+}
+
+pub(super) fn strimzi_namespace() -> Rule {
+    matches(
+        "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        "namespace: the name of a namespace, of lower-case letters, digits and '-'",
+    )
+}
+
 pub(super) fn plain_takes_tls() -> Rule {
     Rule::new("!has(self.sasl) || self.sasl.mechanism != 'PLAIN' || has(self.tls)").message(
         "sasl.mechanism PLAIN sends the password as it is: set tls, {} for brokers with certificates of well-known \

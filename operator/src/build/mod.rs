@@ -21,6 +21,7 @@ mod http_route;
 mod ingress;
 mod invalid;
 mod kafka_security;
+pub(crate) mod kafka_topic;
 pub mod labels;
 mod migration_job;
 pub mod names;

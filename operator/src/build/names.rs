@@ -51,6 +51,11 @@ pub fn consumer_group(platform: &Platform, service: FoodService) -> String {
     format!("{}.{}.{service}", platform.namespace, platform.name)
 }
 
+/// The KafkaTopic of a topic: it lies in a namespace that is nobody's own.
+pub(super) fn kafka_topic(platform: &Platform, topic: &str) -> String {
+    format!("{}.{}.{topic}", platform.namespace, platform.name)
+}
+
 /// The PostgreSQL schema of a service: `NAMESPACE__NAME__SERVICE` with '-' as '_', at most 63 of `[a-z0-9_]`.
 ///
 /// No two services of any platforms have the same one, so that they can share a database: where the plain form would

@@ -6,12 +6,13 @@ use k8s_openapi::{
     api::core::v1::{Affinity, ResourceRequirements},
     apimachinery::pkg::apis::meta::v1::OwnerReference,
 };
-use kube::Resource as _;
+use kube::{Resource as _, core::DynamicObject};
 use serde_json::Value;
 
 use super::{
     invalid::InvalidPlatform,
     kafka_security::KafkaSecurity,
+    kafka_topic,
     network_policy::Traffic,
     quantity::Quantity,
     resources,
@@ -20,7 +21,7 @@ use super::{
 use crate::api::{
     AccessMode, AutoscalingSpec, CircuitBreakerSpec, DeletionPolicy, FailedRollout, FoodPlatform, FoodPlatformSpec,
     FoodService, GatewaySpec, GatewayType, HpaBehavior, HttpRouteSpec, IngressSpec, LogsSpec, Mesh, OnFailure,
-    PodsSpec, ProbesSpec, PullPolicy, Retention, ServiceSpec, TopicManagement, defaults,
+    PodsSpec, ProbesSpec, PullPolicy, Retention, ServiceSpec, StrimziSpec, TopicManagement, defaults,
 };
 
 /// A `FoodPlatform` that has been checked, with every default filled in.
@@ -44,6 +45,10 @@ pub struct Platform {
     pub topics: Vec<WantedTopic>,
     /// Who makes the topics and changes them.
     pub topic_management: TopicManagement,
+    /// The KafkaTopics by which Strimzi is asked for them, in the order of the topics; none where it isn't.
+    pub kafka_topics: Vec<DynamicObject>,
+    /// Whose Topic Operator it is.
+    pub strimzi: Option<StrimziSpec>,
     /// What becomes of them when the platform is deleted.
     pub topic_deletion: DeletionPolicy,
     /// Whether topics that somebody else made are taken.
@@ -190,7 +195,7 @@ impl Platform {
             FoodService::ALL.into_iter().map(|service| service_settings(spec, service)).collect::<Result<_, _>>()?;
         let rollout = spec.rollout.clone().unwrap_or_default();
         let secret = &spec.database.secret_ref;
-        Ok(Self {
+        let mut platform = Self {
             topics: topics::wanted(&spec.kafka, &topic_prefix)?,
             name,
             namespace,
@@ -217,7 +222,11 @@ impl Platform {
             on_failure: rollout.on_failure.unwrap_or_default(),
             pull_policy: spec.image.pull_policy,
             pull_secrets: spec.image.pull_secrets.clone().unwrap_or_default(),
-        })
+            strimzi: spec.kafka.strimzi.clone(),
+            kafka_topics: Vec::new(),
+        };
+        platform.kafka_topics = kafka_topic::all(&platform);
+        Ok(platform)
     }
 
     /// The settings of `service`.

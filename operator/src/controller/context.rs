@@ -55,10 +55,10 @@ impl Context {
     #[must_use]
     pub(super) fn new(client: Client, live: Live, wake: Wake, recorder: Recorder) -> Self {
         Self {
+            topics: Arc::new(TopicKeeper::new(client.clone())),
             client,
             live,
             wake,
-            topics: Arc::default(),
             databases: DatabaseWatch::default(),
             recorder,
             secrets: Secrets::default(),

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     api::{DeletionPolicy, FoodPlatform, TopicManagement},
     build::{Platform, Record, names},
-    kafka::direct,
+    kafka::{direct, strimzi},
     metrics,
 };
 
@@ -136,20 +136,9 @@ async fn delete(context: &Context, resource: &FoodPlatform, platform: &Platform)
     if pods > 0 {
         return Ok(Left::Some(format!("{pods} pods have yet to end before the topics can be deleted")));
     }
-    let status = resource.status.clone().unwrap_or_default();
-    let records = topics::records(context, platform, &status);
-    let topics = if records.values().any(|record| matches!(record, Record::Own(_))) {
-        let connection = match dereference::kafka(context, platform).await? {
-            Ok(connection) => connection,
-            Err(obstacle) => return Ok(Left::Some(format!("the topics can't be deleted: {}", obstacle.message))),
-        };
-        match tokio::time::timeout(ATTEMPT, direct::delete(&connection, records)).await {
-            Ok(Ok(topics)) => topics,
-            Ok(Err(unreachable)) => return Ok(Left::Some(format!("the topics can't be deleted: {unreachable}"))),
-            Err(_) => return Ok(Left::Some("the topics can't be deleted: Kafka answers too slowly".to_owned())),
-        }
-    } else {
-        0
+    let topics = match delete_topics(context, resource, platform).await? {
+        Ok(topics) => topics,
+        Err(sentence) => return Ok(Left::Some(sentence)),
     };
     let record = names::topic_records(&platform.name);
     let kind = kube::api::ApiResource::erase::<ConfigMap>(&());
@@ -160,6 +149,35 @@ async fn delete(context: &Context, resource: &FoodPlatform, platform: &Platform)
         }
     }
     Ok(Left::Nothing(topics))
+}
+
+/// Deletes the topics that are the platform's own. Gives how many they were, or what they wait for, in a sentence.
+async fn delete_topics(
+    context: &Context,
+    resource: &FoodPlatform,
+    platform: &Platform,
+) -> Result<Result<usize, String>, Error> {
+    let impossible = |why: &dyn std::fmt::Display| Ok(Err(format!("the topics can't be deleted: {why}")));
+    if platform.topic_management == TopicManagement::Strimzi {
+        return match strimzi::delete(&context.client, &platform.kafka_topics).await {
+            Ok(0) => Ok(Ok(platform.kafka_topics.len())),
+            Ok(left) => Ok(Err(format!("{left} KafkaTopics have yet to go, and Strimzi to delete their topics"))),
+            Err(sentence) => impossible(&sentence),
+        };
+    }
+    let records = topics::records(context, platform, &resource.status.clone().unwrap_or_default());
+    if !records.values().any(|record| matches!(record, Record::Own(_))) {
+        return Ok(Ok(0));
+    }
+    let connection = match dereference::kafka(context, platform).await? {
+        Ok(connection) => connection,
+        Err(obstacle) => return impossible(&obstacle.message),
+    };
+    match tokio::time::timeout(ATTEMPT, direct::delete(context.topics.kafka(), &connection, records)).await {
+        Ok(Ok(topics)) => Ok(Ok(topics)),
+        Ok(Err(unreachable)) => impossible(&unreachable),
+        Err(_) => impossible(&"Kafka answers too slowly"),
+    }
 }
 
 /// How long the deletion may still wait.

@@ -15,6 +15,7 @@
 //! | `networking.k8s.io` | `ingresses`, `networkpolicies` | get, list, watch, create, patch, delete |
 //! | `gateway.networking.k8s.io` | `httproutes` | get, list, watch, create, patch, delete |
 //! | `networking.istio.io` | `destinationrules` | get, list, watch, create, patch, delete |
+//! | `kafka.strimzi.io` | `kafkatopics` | get, create, patch, delete (in the namespace of the Kafka that the spec names) |
 //! | core | `pods` | list, watch |
 //! | core | `secrets` | get, list, watch (metadata only; those that the spec names are read), create, update (tokens) |
 //! | `events.k8s.io` | `events` | create, patch |

@@ -35,6 +35,7 @@ pub(super) fn observe(
         connection,
         topics: platform.topics.clone(),
         management: platform.topic_management,
+        kafka_topics: platform.kafka_topics.clone(),
         adopt: platform.adopts_topics,
         records: records(context, platform, status),
     };

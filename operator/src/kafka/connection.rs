@@ -1,6 +1,9 @@
 //! The way to a Kafka cluster, and what its client complains of.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use rdkafka::{ClientConfig, admin::AdminClient, client::DefaultClientContext, error::KafkaError};
 use tokio::{net::TcpStream, time::timeout};
@@ -10,6 +13,8 @@ use crate::build::KafkaCredentials;
 
 /// For opening a connection to one bootstrap server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a client is kept that nobody asks.
+const KEPT: Duration = Duration::from_secs(30);
 
 /// Where a Kafka cluster is, and what is shown to it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -20,15 +25,67 @@ pub(crate) struct Connection {
     pub credentials: KafkaCredentials,
 }
 
-pub(super) type Admin = AdminClient<DefaultClientContext>;
+/// A client of a cluster. It connects by itself, and again.
+pub(super) struct Client {
+    pub(super) admin: AdminClient<DefaultClientContext>,
+    complaint: Mutex<Option<String>>,
+}
 
-/// The last thing that a client complained of, without what differs from time to time: why there is no answer it tells
-/// nowhere else.
-pub(super) fn complaint(client: &Admin) -> Option<String> {
-    // That all brokers are down comes after the reason of each.
-    let last =
-        native::complaints(client.inner()).into_iter().rfind(|complaint| !complaint.ends_with("brokers are down"));
-    last.map(|complaint| lasting(&complaint).to_owned())
+impl Client {
+    /// The last thing that it complained of, without what differs from time to time: why there is no answer it tells
+    /// nowhere else.
+    pub(super) fn complaint(&self) -> Option<String> {
+        let mut last = lock(&self.complaint);
+        // That all brokers are down comes after the reason of each.
+        let new = native::complaints(self.admin.inner());
+        if let Some(new) = new.into_iter().rfind(|complaint| !complaint.ends_with("brokers are down")) {
+            *last = Some(lasting(&new).to_owned());
+        }
+        last.clone()
+    }
+
+    /// All is well by now.
+    pub(super) fn forget_complaints(&self) {
+        self.complaint();
+        *lock(&self.complaint) = None;
+    }
+}
+
+/// Clients that are kept for whoever asks the same cluster next: to make one, and to end it, takes many times as long as to
+/// ask it.
+#[derive(Default)]
+pub(crate) struct Clients(Mutex<Vec<Kept>>);
+
+struct Kept {
+    connection: Connection,
+    client: Arc<Client>,
+    used: Instant,
+}
+
+impl Clients {
+    /// The client for a connection. May block, for it ends those that nobody has asked for a while.
+    ///
+    /// # Errors
+    /// When what is to be shown to the brokers can't be used.
+    pub(super) fn get(&self, connection: &Connection) -> Result<Arc<Client>, Unreachable> {
+        let now = Instant::now();
+        let mut kept = lock(&self.0);
+        // They end when the lock is free again.
+        let _old: Vec<_> = kept.extract_if(.., |kept| now.duration_since(kept.used) > KEPT).collect();
+        if let Some(found) = kept.iter_mut().find(|kept| kept.connection == *connection) {
+            found.used = now;
+            return Ok(Arc::clone(&found.client));
+        }
+        let client = Arc::new(connection.client()?);
+        kept.push(Kept { connection: connection.clone(), client: Arc::clone(&client), used: now });
+        drop(kept);
+        Ok(client)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Every change under these locks is complete in itself, so a panic elsewhere leaves nothing half done.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A complaint without the broker before it and the time after it.
@@ -58,11 +115,11 @@ impl Connection {
         Err(Unreachable(format!("Kafka at {servers} can't be reached: {reason}; retrying")))
     }
 
-    /// A client. It connects by itself, and again.
+    /// A new client.
     ///
     /// # Errors
     /// When what is to be shown to the brokers can't be used.
-    pub(super) fn client(&self) -> Result<Admin, Unreachable> {
+    fn client(&self) -> Result<Client, Unreachable> {
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", &self.bootstrap_servers)
@@ -71,14 +128,15 @@ impl Connection {
             .set("allow.auto.create.topics", "false")
             .set("socket.connection.setup.timeout.ms", CONNECT_TIMEOUT.as_millis().to_string());
         secure(&self.credentials, &mut config);
-        config.create().map_err(|error| {
+        let admin = config.create().map_err(|error| {
             let why = match error {
                 // The whole of it has the value in it.
                 KafkaError::ClientConfig(_, why, property, _) => format!("{property}: {why}"),
                 error => error.to_string(),
             };
             Unreachable(format!("what kafka.tls and kafka.sasl refer to can't be used: {why}"))
-        })
+        })?;
+        Ok(Client { admin, complaint: Mutex::default() })
     }
 }
 
@@ -124,6 +182,21 @@ mod tests {
         assert_eq!(lasting(refused), "SASL authentication error: Authentication failed");
         assert_eq!(lasting("k:9093/1: Receive failed: Connection reset"), "Receive failed: Connection reset");
         assert_eq!(lasting("SSL handshake failed: bad"), "SSL handshake failed: bad");
+    }
+
+    #[tokio::test]
+    async fn who_asks_in_the_same_way_has_the_same_client() {
+        let clients = Clients::default();
+        let plain = |servers: &str| Connection {
+            bootstrap_servers: servers.to_owned(),
+            credentials: KafkaCredentials::default(),
+        };
+        let first = clients.get(&plain("a:9092")).unwrap();
+        assert!(Arc::ptr_eq(&first, &clients.get(&plain("a:9092")).unwrap()));
+        assert!(!Arc::ptr_eq(&first, &clients.get(&plain("b:9092")).unwrap()));
+        let tls = KafkaCredentials { tls: Some(TlsCredentials::default()), sasl: None };
+        let secure = Connection { credentials: tls, ..plain("a:9092") };
+        assert!(!Arc::ptr_eq(&first, &clients.get(&secure).unwrap()));
     }
 
     #[tokio::test]

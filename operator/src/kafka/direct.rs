@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -14,7 +15,7 @@ use tokio::runtime::Handle;
 
 use super::{
     Fate, TopicReport, Unreachable,
-    connection::{Admin, Connection, complaint},
+    connection::{Client, Clients, Connection},
     keeper::Request,
     native::{self, Described},
     plan::{LiveTopic, Plan, Step, plan},
@@ -46,27 +47,53 @@ enum Problem {
 /// # Errors
 /// When no bootstrap server can be reached or Kafka gives no answer. Topics before the one in question have been
 /// changed; calling again goes on from there.
-pub(crate) async fn ensure(request: Request) -> Result<Vec<TopicReport>, Unreachable> {
-    on_session(&request.connection.clone(), move |session| session.ensure(&request)).await
+pub(crate) async fn ensure(clients: &Arc<Clients>, request: Request) -> Result<Vec<TopicReport>, Unreachable> {
+    on_session(clients, &request.connection.clone(), move |session| session.ensure(&request)).await
+}
+
+/// The topics as they are, in the sequence of their names; `None` for one that isn't there, a sentence for one that Kafka
+/// doesn't show.
+///
+/// # Errors
+/// When no bootstrap server can be reached or Kafka gives no answer.
+pub(crate) async fn look(
+    clients: &Arc<Clients>,
+    connection: &Connection,
+    names: Vec<String>,
+) -> Result<Vec<Result<Option<LiveTopic>, String>>, Unreachable> {
+    on_session(clients, connection, move |session| {
+        session.describe(&names.iter().map(String::as_str).collect::<Vec<_>>())
+    })
+    .await
 }
 
 /// Deletes those topics that are still the ones of `records`. Gives how many that were.
 ///
 /// # Errors
 /// When Kafka gives no answer, or says no. Calling again goes on from there.
-pub(crate) async fn delete(connection: &Connection, records: Records) -> Result<usize, Unreachable> {
-    on_session(connection, move |session| session.delete(&records)).await
+pub(crate) async fn delete(
+    clients: &Arc<Clients>,
+    connection: &Connection,
+    records: Records,
+) -> Result<usize, Unreachable> {
+    on_session(clients, connection, move |session| session.delete(&records)).await
 }
 
 async fn on_session<T: Send + 'static>(
+    clients: &Arc<Clients>,
     connection: &Connection,
     work: impl FnOnce(&Session) -> Result<T, Unreachable> + Send + 'static,
 ) -> Result<T, Unreachable> {
     connection.probe().await?;
-    let connection = connection.clone();
-    let runtime = Handle::current();
-    // Describing blocks its thread, and so does dropping the client.
-    tokio::task::spawn_blocking(move || work(&Session { admin: connection.client()?, runtime, connection }))
+    let (clients, connection, runtime) = (Arc::clone(clients), connection.clone(), Handle::current());
+    // Describing blocks its thread, and so does ending a client.
+    let work = move || {
+        let session = Session { client: clients.get(&connection)?, runtime, connection };
+        let result = work(&session)?;
+        session.client.forget_complaints();
+        Ok(result)
+    };
+    tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| Unreachable(format!("the work on the topics was broken off: {error}")))?
 }
@@ -77,7 +104,7 @@ fn options() -> AdminOptions {
 
 /// A connection to one cluster. Its methods block.
 struct Session {
-    admin: Admin,
+    client: Arc<Client>,
     runtime: Handle,
     connection: Connection,
 }
@@ -164,7 +191,7 @@ impl Session {
             Problem::Unreachable(unreachable) => Err(unreachable),
             Problem::Refused(sentence) => Ok(sentence),
         };
-        let described = match native::describe(self.admin.inner(), names, REQUEST_TIMEOUT) {
+        let described = match native::describe(self.client.admin.inner(), names, REQUEST_TIMEOUT) {
             Ok(described) => described,
             Err(code) => {
                 let sentence = told(self.failed("describing topics", code))?;
@@ -214,7 +241,7 @@ impl Session {
         let resources: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
         let described = self
             .runtime
-            .block_on(self.admin.describe_configs(&resources, &options()))
+            .block_on(self.client.admin.describe_configs(&resources, &options()))
             .map_err(|error| self.no_answer("reading the settings of topics", &error))?;
         let settings = described.into_iter().flatten().filter_map(|resource| {
             let OwnedResourceSpecifier::Topic(name) = resource.specifier else { return None };
@@ -237,13 +264,13 @@ impl Session {
             Problem::Refused(sentence) => Unreachable(sentence),
         };
         let names: Vec<&str> = own.iter().map(|(name, _)| *name).collect();
-        let described = native::describe(self.admin.inner(), &names, REQUEST_TIMEOUT)
+        let described = native::describe(self.client.admin.inner(), &names, REQUEST_TIMEOUT)
             .map_err(|code| unreachable(self.failed("describing topics", code)))?;
         let still =
             own.iter().zip(described).filter(|((_, id), live)| live.as_ref().is_some_and(|live| live.id == *id));
         let still: Vec<&str> = still.map(|((name, _), _)| *name).collect();
         if !still.is_empty() {
-            let results = self.runtime.block_on(self.admin.delete_topics(&still, &options()));
+            let results = self.runtime.block_on(self.client.admin.delete_topics(&still, &options()));
             self.settle(&format!("deleting topics {}", still.join(", ")), results).map_err(unreachable)?;
         }
         Ok(still.len())
@@ -258,7 +285,7 @@ impl Session {
                 for (key, value) in &wanted.config {
                     topic = topic.set(key, value);
                 }
-                let result = self.runtime.block_on(self.admin.create_topics([&topic], &options()));
+                let result = self.runtime.block_on(self.client.admin.create_topics([&topic], &options()));
                 let replication = wanted.replication_factor.map_or_else(
                     || "the brokers' default replication factor".to_owned(),
                     |factor| format!("replication factor {factor}"),
@@ -270,12 +297,12 @@ impl Session {
             }
             Step::Grow { partitions } => {
                 let growth = NewPartitions::new(name, usize::try_from(*partitions).unwrap_or_default());
-                let result = self.runtime.block_on(self.admin.create_partitions([&growth], &options()));
+                let result = self.runtime.block_on(self.client.admin.create_partitions([&growth], &options()));
                 self.settle(&format!("growing topic {name} to {partitions} partitions"), result)
             }
             Step::Configure { settings } => {
                 let pairs = settings.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-                native::configure(self.admin.inner(), name, pairs, REQUEST_TIMEOUT).map_err(|(code, words)| {
+                native::configure(self.client.admin.inner(), name, pairs, REQUEST_TIMEOUT).map_err(|(code, words)| {
                     let doing = format!("changing the settings of topic {name}");
                     match (self.failed(&doing, code), words) {
                         (Problem::Refused(sentence), Some(words)) => Problem::Refused(format!("{sentence}: {words}")),
@@ -323,7 +350,7 @@ impl Session {
     /// Why there is no answer, as far as it is known.
     fn silent(&self) -> Unreachable {
         let servers = self.servers();
-        let complaint = complaint(&self.admin).unwrap_or_default();
+        let complaint = self.client.complaint().unwrap_or_default();
         Unreachable(if complaint.starts_with("SASL") {
             format!(
                 "Kafka at {servers} doesn't take the user: {complaint}; check kafka.sasl and what its Secret holds; retrying"

@@ -9,9 +9,14 @@ use std::{
     time::Duration,
 };
 
+use kube::{Client, core::DynamicObject};
 use tokio::{sync::Semaphore, time::Instant};
 
-use super::{Fate, TopicReport, Unreachable, connection::Connection, direct};
+use super::{
+    Fate, TopicReport, Unreachable,
+    connection::{Clients, Connection},
+    direct, strimzi,
+};
 use crate::{
     api::TopicManagement,
     build::{Records, WantedTopic},
@@ -22,13 +27,13 @@ use crate::{
 const INTERVAL: Duration = Duration::from_secs(5 * 60);
 /// Between two checks while something is wrong, growing from the first to the second.
 const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
-/// Checks at the same time, over all platforms: each one has a few threads of its own.
+/// Checks at the same time, over all platforms: each one blocks a thread.
 const CONCURRENCY: usize = 4;
 /// For a whole check.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// What a platform wants of Kafka.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Request {
     /// Of which cluster.
     pub connection: Connection,
@@ -36,6 +41,8 @@ pub(crate) struct Request {
     pub topics: Vec<WantedTopic>,
     /// Who makes them and changes them.
     pub management: TopicManagement,
+    /// The KafkaTopics by which Strimzi is asked for them, in the same order; none where it isn't.
+    pub kafka_topics: Vec<DynamicObject>,
     /// Whether topics that somebody else made are taken.
     pub adopt: bool,
     /// What is recorded of them.
@@ -62,8 +69,9 @@ pub(crate) struct Known {
 }
 
 /// See the module.
-#[derive(Debug)]
 pub(crate) struct TopicKeeper {
+    client: Client,
+    kafka: Arc<Clients>,
     entries: Mutex<HashMap<String, Entry>>,
     slots: Semaphore,
 }
@@ -77,13 +85,17 @@ struct Entry {
     failures: u32,
 }
 
-impl Default for TopicKeeper {
-    fn default() -> Self {
-        Self { entries: Mutex::default(), slots: Semaphore::new(CONCURRENCY) }
-    }
-}
-
 impl TopicKeeper {
+    /// A keeper that knows nothing yet.
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client, kafka: Arc::default(), entries: Mutex::default(), slots: Semaphore::new(CONCURRENCY) }
+    }
+
+    /// The clients that its checks use.
+    pub(crate) fn kafka(&self) -> &Arc<Clients> {
+        &self.kafka
+    }
+
     /// What is known about the topics of the platform `key`. Starts a check when one is due; `wake` is called when it
     /// has ended.
     pub(crate) fn observe(
@@ -118,7 +130,14 @@ impl TopicKeeper {
     async fn check(self: Arc<Self>, key: String, request: Request, wake: impl FnOnce() + Send + 'static) {
         // The semaphore is never closed; without a permit the check would merely run as one more.
         let _permit = self.slots.acquire().await.ok();
-        let check = direct::ensure(request.clone());
+        let check = async {
+            match request.management {
+                TopicManagement::Strimzi => strimzi::ensure(&self.client, &self.kafka, &request).await,
+                TopicManagement::Direct | TopicManagement::External => {
+                    direct::ensure(&self.kafka, request.clone()).await
+                }
+            }
+        };
         let outcome = tokio::time::timeout(CHECK_TIMEOUT, check).await.unwrap_or_else(|_| {
             let servers = &request.connection.bootstrap_servers;
             Err(Unreachable(format!("Kafka at {servers} answers too slowly to check the topics; retrying")))
@@ -177,6 +196,7 @@ mod tests {
             connection: Connection { bootstrap_servers: servers.into(), credentials: KafkaCredentials::default() },
             topics: Vec::new(),
             management: TopicManagement::Direct,
+            kafka_topics: Vec::new(),
             adopt: false,
             records: Records::new(),
         }

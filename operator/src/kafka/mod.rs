@@ -8,6 +8,7 @@ pub(crate) mod direct;
 pub(crate) mod keeper;
 mod native;
 pub(crate) mod plan;
+pub(crate) mod strimzi;
 mod words;
 
 /// A topic after it has been brought to what is wanted, as far as Kafka can and may.

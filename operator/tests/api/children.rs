@@ -1,16 +1,22 @@
 //! What is made, kept, and removed.
 
 use foodplatform_operator::api::{FoodPlatform, FoodService};
-use k8s_openapi::api::{
-    apps::v1::Deployment,
-    autoscaling::v2::HorizontalPodAutoscaler,
-    batch::v1::Job,
-    core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount},
-    events::v1::Event,
-    networking::v1::NetworkPolicy,
-    policy::v1::PodDisruptionBudget,
+use k8s_openapi::{
+    api::{
+        apps::v1::Deployment,
+        autoscaling::v2::HorizontalPodAutoscaler,
+        batch::v1::Job,
+        core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount},
+        events::v1::Event,
+        networking::v1::NetworkPolicy,
+        policy::v1::PodDisruptionBudget,
+    },
+    apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry,
 };
-use kube::{ResourceExt as _, api::ListParams};
+use kube::{
+    ResourceExt as _,
+    api::{ListParams, Patch, PatchParams},
+};
 use serde_json::json;
 
 use crate::{
@@ -202,6 +208,44 @@ async fn autoscaling_takes_over_the_live_replicas_and_is_removed_again() {
     world.ready().await;
     let deployment = world.get::<Deployment>("shop-order").await.unwrap();
     assert_eq!(deployment.spec.unwrap().replicas, Some(2));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_number_of_pods_is_whoever_s_scales_them() {
+    /// So often somebody else sets the number.
+    const WRITES: i64 = 12;
+    let world = World::start("outside").await;
+    // Its minimum is below what is set, so that Kubernetes' own autoscaler, which has no metrics here, leaves it alone.
+    world.shop(json!({ "services": { "order": { "autoscaling": { "minReplicas": 1, "maxReplicas": 9 } } } })).await;
+    world.ready().await;
+    let order = || async { world.get::<Deployment>("shop-order").await.unwrap() };
+    let before = order().await;
+    let ours = |deployment: &Deployment| {
+        let entries = deployment.managed_fields().iter();
+        let ours = |entry: &&ManagedFieldsEntry| {
+            entry.subresource.is_none() && entry.manager.as_deref() == Some("foodplatform-operator")
+        };
+        entries.filter(ours).cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(ours(&before).len(), 1);
+    for write in 0..WRITES {
+        let replicas = 2 + write % 3;
+        let scale = Patch::Merge(json!({ "spec": { "replicas": replicas } }));
+        world.api::<Deployment>().patch_scale("shop-order", &PatchParams::default(), &scale).await.unwrap();
+        // A change of the platform is no reason to touch it, either.
+        let cook = json!({ "spec": { "services": { "cook": { "labels": { "write": write.to_string() } } } } });
+        world.patch::<FoodPlatform>("shop", cook).await;
+        world.ready().await;
+        let after = order().await;
+        assert_eq!(after.spec.as_ref().unwrap().replicas.map(i64::from), Some(replicas));
+        assert_eq!(
+            after.metadata.generation.unwrap(),
+            before.metadata.generation.unwrap() + write + 1,
+            "all are theirs"
+        );
+    }
+    assert_eq!(ours(&order().await), ours(&before), "nothing was applied");
     world.end().await;
 }
 

@@ -19,15 +19,16 @@ use serde_json::{Value, json};
 
 use crate::{
     installation::{Installation, Rights},
+    strimzi::Cluster,
     ways_in::{self, HTTP_ROUTES},
-    world::{World, eventually},
+    world::{World, eventually, is, shop},
 };
 
 /// Rights that no request shows: owner references that block deletion need this one, where a cluster guards them.
 const UNSEEN: [(&str, &str, &str); 1] = [("update", "foodplatform.dev", "foodplatforms/finalizers")];
 
 /// Everything that an operator does, from the platform's creation to its deletion.
-async fn life(world: &World) {
+async fn life(world: &World, cluster: &Cluster) {
     let full = json!({
         "logs": { "volume": { "size": "64Mi", "retention": "Delete" } },
         "services": { "order": { "autoscaling": { "maxReplicas": 3 } } },
@@ -40,6 +41,17 @@ async fn life(world: &World) {
     });
     world.shop(full).await;
     world.ready().await;
+    // Another one, whose topics Strimzi makes.
+    let mut other = shop(cluster.spec(&json!({ "deletionPolicy": "Delete" })));
+    other["metadata"]["name"] = json!("other");
+    world.create::<FoodPlatform>(other).await;
+    eventually("the other to be ready", || async {
+        world.get::<FoodPlatform>("other").await.filter(|other| is(other, "Ready", "True", "Ready"))
+    })
+    .await;
+    world.delete::<FoodPlatform>("other").await;
+    eventually("the other to be gone", || async { world.get::<FoodPlatform>("other").await.is_none().then_some(()) })
+        .await;
     let old = json!({ "metadata": { "annotations": { "foodplatform.dev/changed-at": "2020-01-01T00:00:00Z" } } });
     let before = world.patch::<Secret>("shop-cancellation-tokens", old).await.data;
     eventually("other tokens", || async {
@@ -124,9 +136,11 @@ async fn with_the_chart_s_rights_everything_works_and_none_of_them_is_idle() {
     ] {
         definitions.create(&PostParams::default(), &ways_in::definition(group, plural, kind)).await.unwrap();
     }
-    let installation = Installation::new(&world, &[&world.namespace]).await;
+    let cluster = Cluster::start(&world.client).await;
+    let installation = Installation::new(&world, &[&world.namespace, &cluster.namespace]).await;
     let mut operator = installation.start("operator").await;
-    life(&world).await;
+    life(&world, &cluster).await;
+    cluster.end().await;
     operator.signal(Signal::SIGTERM);
     assert!(operator.process.wait().await.unwrap().success());
     for name in ["httproutes.gateway.networking.k8s.io", "destinationrules.networking.istio.io"] {

@@ -13,7 +13,7 @@ use k8s_openapi::api::{
 use kube::{ResourceExt as _, api::ListParams};
 use rdkafka::{
     ClientConfig,
-    admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication},
+    admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication},
     client::DefaultClientContext,
 };
 use serde_json::json;
@@ -273,7 +273,7 @@ impl Kafka {
         Self(ClientConfig::new().set("bootstrap.servers", kafka()).create().unwrap())
     }
 
-    async fn create(&self, topic: &str, partitions: i32) {
+    pub(crate) async fn create(&self, topic: &str, partitions: i32) {
         let topic = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
         // One that was just deleted may still be on its way out.
         eventually("the topic to be made", || async {
@@ -283,7 +283,7 @@ impl Kafka {
         .await;
     }
 
-    async fn delete(&self, topic: &str) {
+    pub(crate) async fn delete(&self, topic: &str) {
         let results = self.0.delete_topics(&[topic], &AdminOptions::new()).await.unwrap();
         assert!(results[0].is_ok(), "{results:?}");
         eventually("the topic to be gone", || async { (self.partitions(topic) == 0).then_some(()) }).await;
@@ -296,19 +296,25 @@ impl Kafka {
         ours.map(|topic| (topic.name().to_owned(), topic.partitions().len())).collect()
     }
 
-    fn partitions(&self, topic: &str) -> usize {
+    pub(crate) fn partitions(&self, topic: &str) -> usize {
         let metadata = self.0.inner().fetch_metadata(Some(topic), Duration::from_secs(10)).unwrap();
         metadata.topics()[0].partitions().len()
     }
 
-    async fn settings(&self, topic: &str) -> HashMap<String, String> {
+    pub(crate) async fn settings(&self, topic: &str) -> HashMap<String, String> {
         let described =
             self.0.describe_configs(&[ResourceSpecifier::Topic(topic)], &AdminOptions::new()).await.unwrap();
         let entries = described.into_iter().flat_map(|resource| resource.unwrap().entries);
         entries.filter_map(|entry| Some((entry.name, entry.value?))).collect()
     }
 
-    async fn set(&self, topic: &str, settings: &[(&str, &str)]) {
+    pub(crate) async fn grow(&self, topic: &str, partitions: usize) {
+        let results =
+            self.0.create_partitions([&NewPartitions::new(topic, partitions)], &AdminOptions::new()).await.unwrap();
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+    }
+
+    pub(crate) async fn set(&self, topic: &str, settings: &[(&str, &str)]) {
         let change =
             AlterConfig { specifier: ResourceSpecifier::Topic(topic), entries: settings.iter().copied().collect() };
         let results = self.0.alter_configs(&[change], &AdminOptions::new()).await.unwrap();

@@ -59,7 +59,12 @@ enum Part {
         seconds: u64,
     },
     /// What the operator makes of many platforms: how fast, and at what cost
-    Operator,
+    Operator {
+        /// How many platforms, one measurement after the other
+        #[arg(long, value_name = "PLATFORMS", value_delimiter = ',', default_values_t = [100, 1000, 2000],
+              value_parser = value_parser!(u64).range(10..=5000))]
+        platforms: Vec<u64>,
+    },
     /// Whether anything grows at a constant rate; fails when something does
     Soak {
         /// How long it lasts
@@ -88,21 +93,21 @@ fn run(Arguments { out, part }: &Arguments) -> Result<()> {
     // On this thread, which lives to the end: servers end with the thread that started them.
     let servers = Servers::start(&progress)?;
     step.done("");
-    match *part {
+    match part {
         Part::Services { seconds } => {
-            let lasting = Duration::from_secs(seconds);
+            let lasting = Duration::from_secs(*seconds);
             let (report, plots) = unless_interrupted(services::measure(&servers, lasting, &progress))?;
             let plot = write(out, "services", &report.markdown())?;
             plot::draw(&plot, &plots, &report.costs)
         }
-        Part::Operator => {
-            let sizes = unless_interrupted(operator::measure(&servers, &progress))?;
+        Part::Operator { platforms } => {
+            let sizes = unless_interrupted(operator::measure(&servers, platforms, &progress))?;
             let plot = write(out, "operator", &operator::report(&sizes).markdown())?;
             let [times, memory] = operator::lines(&sizes);
             plot::draw_operator(&plot, &times, &memory)
         }
         Part::Soak { seconds, rate } => {
-            let course = Course { rate: rate.into(), lasting: Duration::from_secs(seconds) };
+            let course = Course { rate: (*rate).into(), lasting: Duration::from_secs(*seconds) };
             let outcome = unless_interrupted(soak::measure(&servers, course, &progress))?;
             let plot = write(out, "soak", &outcome.markdown())?;
             let [memory, backlog] = outcome.lines();

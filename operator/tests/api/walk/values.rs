@@ -86,11 +86,12 @@ pub(crate) fn good() -> Vec<Value> {
 }
 
 /// Fields with tests of their own: what they take is not there in this one, or leaves something behind by design.
-pub(crate) const ELSEWHERE: [(&str, &str); 6] = [
+pub(crate) const ELSEWHERE: [(&str, &str); 7] = [
     ("gateway.httpRoute.", "ways_in, rights: a definition that other tests want to be missing"),
     ("kafka.bootstrapServers", "conditions, door: another cluster is another platform's data"),
     ("kafka.tls.", "kafka_security: a listener of its own"),
     ("kafka.sasl.", "kafka_security: a listener of its own"),
+    ("kafka.strimzi.", "strimzi: another way to topics"),
     ("kafka.topicPrefix", "admission: it can't be changed"),
     ("paused", "lifecycle: nothing is brought about while it is set"),
 ];

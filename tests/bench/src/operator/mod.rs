@@ -29,11 +29,9 @@ use crate::{
     usage,
 };
 
-/// How many platforms are made.
-const SIZES: [usize; 3] = [100, 1_000, 2_000];
-/// At this size more is measured than how long it takes.
-const LOOKED_AT: usize = 1_000;
-/// How many of them are changed, one after the other.
+/// At this size, or at the greatest below it, more is measured than how long it takes; the limits are about it.
+const LOOKED_AT: u64 = 1_000;
+/// How many of the platforms are changed, one after the other.
 const CHANGES: usize = 200;
 /// So long without a write is rest.
 const QUIET: Duration = Duration::from_secs(10);
@@ -69,17 +67,20 @@ struct Restart {
 }
 
 /// Measures one size after the other.
-pub(crate) async fn measure(servers: &Servers, progress: &Progress) -> Result<Vec<Size>> {
+pub(crate) async fn measure(servers: &Servers, sizes: &[u64], progress: &Progress) -> Result<Vec<Size>> {
     let binaries = Binaries::build(&Cache::open()?, progress)?;
     let dependencies = Dependencies { kafka: servers.kafka.bootstrap_servers(), prefix: servers.topics().await };
-    let mut sizes = Vec::new();
-    for platforms in SIZES {
+    let looked_at = sizes.iter().filter(|size| **size <= LOOKED_AT).max();
+    let mut measured = Vec::new();
+    for platforms in sizes {
         let step = progress.step(&format!("{platforms} platforms"));
-        let size = measure_size(&binaries, servers, &dependencies, platforms).await?;
+        let is_looked_at = looked_at == Some(platforms);
+        let platforms = usize::try_from(*platforms)?;
+        let size = measure_size(&binaries, servers, &dependencies, platforms, is_looked_at).await?;
         step.done(&format!("{:.1} s, {:.0} % of a raw client's speed", size.operator.as_secs_f64(), size.speed()));
-        sizes.push(size);
+        measured.push(size);
     }
-    Ok(sizes)
+    Ok(measured)
 }
 
 async fn measure_size(
@@ -87,6 +88,7 @@ async fn measure_size(
     servers: &Servers,
     dependencies: &Dependencies,
     platforms: usize,
+    is_looked_at: bool,
 ) -> Result<Size> {
     let plane = Plane::start(binaries, servers.postgres.url()).await?;
     let client = &plane.client;
@@ -95,7 +97,7 @@ async fn measure_size(
     let took = completing(&plane, NAMESPACE, fleet::create(client, NAMESPACE, dependencies, platforms)).await?;
     plane.until_quiet(QUIET).await?;
     let (requests, peak) = (plane.requests()?, usage::peak(operator.pid())?);
-    let looks = if platforms == LOOKED_AT { Some(look(&plane, operator, platforms).await?) } else { None };
+    let looks = if is_looked_at { Some(look(&plane, operator, platforms).await?) } else { None };
     let memory = (peak.most, peak.now);
     let children = fleet::kinds(dependencies)?.iter().map(|(_, each)| each).sum();
     Ok(Size { platforms, children, raw, operator: took, requests, memory, looks })
@@ -118,7 +120,7 @@ async fn look(plane: &Plane, operator: plane::Operator, platforms: usize) -> Res
     sleep(REST).await;
     let rest = (usage::cpu(operator.pid())?.saturating_sub(before), plane.requests_since(place)?);
 
-    let changes = fleet::change(&plane.client, NAMESPACE, CHANGES).await?;
+    let changes = fleet::change(&plane.client, NAMESPACE, CHANGES.min(platforms)).await?;
     plane.until_quiet(QUIET).await?;
 
     operator.stop()?;
@@ -157,7 +159,7 @@ pub(crate) fn report(sizes: &[Size]) -> Report {
         report.row(name("children made in a second"), size.children() / size.operator.as_secs_f64(), "/s", None);
         report.row(name("writes per child"), size.requests.writes as f64 / size.children(), "", None);
         report.row(name("reads per child"), size.requests.reads as f64 / size.children(), "", None);
-        let limit = (size.platforms == LOOKED_AT).then_some(Limit::AtMost(100.0));
+        let limit = size.looks.is_some().then_some(Limit::AtMost(100.0));
         report.row(name("resident memory, at most"), size.memory.0, "MB", limit);
         report.row(name("resident memory, at rest"), size.memory.1, "MB", limit);
         if let Some(looks) = &size.looks {
@@ -200,7 +202,7 @@ fn notes(sizes: &[Size]) -> Vec<String> {
          they are there. Topics are External, so that Kafka is asked and has no more of them with each platform."
             .to_owned(),
     ];
-    let written = sizes.iter().find(|size| size.platforms == LOOKED_AT).map(|size| {
+    let written = sizes.iter().find(|size| size.looks.is_some()).map(|size| {
         let each =
             |(resource, count): (&String, &u64)| format!("{resource} {:.1}", *count as f64 / size.platforms as f64);
         let all: Vec<_> = size.requests.by_resource.iter().map(each).collect();

@@ -1,0 +1,199 @@
+//! Topics by way of Strimzi's Topic Operator: KafkaTopics, and a look at Kafka itself for what has become of them.
+
+use std::sync::Arc;
+
+use kube::{
+    Api, Client, ResourceExt as _,
+    api::{ApiResource, DeleteParams, Patch, PatchParams, Preconditions},
+    core::DynamicObject,
+};
+use serde_json::json;
+use tracing::info;
+
+use super::{
+    Fate, TopicReport,
+    connection::Clients,
+    direct,
+    keeper::{Outcome, Request},
+    plan::{LiveTopic, other_settings},
+    words,
+};
+use crate::{
+    build::{FIELD_MANAGER, Record, WantedTopic, kafka_topic},
+    controller::decisions::{difference, is_served, words as told},
+    metrics,
+};
+
+/// The kind's name.
+const KIND: &str = "KafkaTopic";
+
+/// Brings the KafkaTopics to what is wanted, and looks in Kafka at what has become of the topics.
+///
+/// # Errors
+/// When Kafka gives no answer. What the API server says no to is the topic's fate.
+pub(super) async fn ensure(client: &Client, kafka: &Arc<Clients>, request: &Request) -> Outcome {
+    let names = request.topics.iter().map(|topic| topic.name.clone()).collect();
+    let live = direct::look(kafka, &request.connection, names).await?;
+    let resource = served(client).await;
+    let mut reports = Vec::new();
+    for ((wanted, built), live) in request.topics.iter().zip(&request.kafka_topics).zip(live) {
+        let mut report = TopicReport { name: wanted.name.clone(), partitions: None, id: None, fate: Fate::AsWanted };
+        report.fate = match (&resource, live) {
+            (Err(sentence), _) => Fate::Refused(sentence.clone()),
+            (_, Err(sentence)) => Fate::Refused(sentence),
+            (Ok(resource), Ok(live)) => {
+                report.show(live.as_ref());
+                bring(client, resource, request, wanted, built, live.as_ref()).await.unwrap_or_else(Fate::Refused)
+            }
+        };
+        reports.push(report);
+    }
+    Ok(reports)
+}
+
+/// The newest version of the kind that the cluster has.
+async fn served(client: &Client) -> Result<ApiResource, String> {
+    for resource in kafka_topic::resources() {
+        match is_served(client, &resource).await {
+            Ok(true) => return Ok(resource),
+            Ok(false) => {}
+            Err(error) => return Err(format!("asking for the kind {KIND}: {}", told(&error))),
+        }
+    }
+    Err(format!(
+        "this cluster has no {KIND} of kafka.strimzi.io: install Strimzi, or set another kafka.topicManagement"
+    ))
+}
+
+async fn bring(
+    client: &Client,
+    resource: &ApiResource,
+    request: &Request,
+    wanted: &WantedTopic,
+    built: &DynamicObject,
+    live: Option<&LiveTopic>,
+) -> Result<Fate, String> {
+    let (namespace, name) = (built.namespace().unwrap_or_default(), built.name_any());
+    let what = |doing: &str| format!("{doing} {KIND} {namespace}/{name}");
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, resource);
+    let found = api.get_opt(&name).await.map_err(|error| format!("{}: {}", what("reading"), told(&error)))?;
+    let is_recorded =
+        matches!((request.records.get(&wanted.name), live), (Some(Record::Own(id)), Some(live)) if *id == live.id);
+    match &found {
+        _ if request.adopt => {}
+        Some(found) if !kafka_topic::is_ours(found, built) => {
+            return Ok(Fate::Foreign(format!(
+                "{KIND} {namespace}/{name} is there already and was not made for this platform: remove or rename it, or set \
+                 kafka.adopt: true to take it"
+            )));
+        }
+        // The Topic Operator would take whatever it finds.
+        None if live.is_some() && !is_recorded => return Ok(words::foreign(&wanted.name, false)),
+        _ => {}
+    }
+    let object = possible(built, resource, live);
+    let is_other = |found: &DynamicObject| {
+        let values = (serde_json::to_value(&object), serde_json::to_value(found));
+        !matches!(values, (Ok(object), Ok(found)) if difference(&object, &found, FIELD_MANAGER).is_none())
+    };
+    if found.as_ref().is_none_or(is_other) {
+        let parameters = PatchParams::apply(FIELD_MANAGER).force();
+        let applied = api.patch(&name, &parameters, &Patch::Apply(&object)).await;
+        applied.map_err(|error| format!("{}: {}", what("applying"), told(&error)))?;
+        metrics::written(KIND, "apply");
+        info!(namespace, name, "applied {KIND}");
+    }
+    let Some(live) =
+        live.filter(|live| wanted.partitions <= live.partitions && other_settings(wanted, live).is_empty())
+    else {
+        return Ok(Fate::Refused(format!(
+            "topic {} is not yet as {KIND} {namespace}/{name} asks for: {}",
+            wanted.name,
+            found
+                .as_ref()
+                .and_then(complaint)
+                .unwrap_or_else(|| "Strimzi's Topic Operator has yet to see to it".to_owned())
+        )));
+    };
+    Ok(words::look(wanted, Some(live)))
+}
+
+/// The KafkaTopic, but with what can't be changed as it is: the Topic Operator would give up the whole over it.
+fn possible(built: &DynamicObject, resource: &ApiResource, live: Option<&LiveTopic>) -> DynamicObject {
+    let mut object = built.clone();
+    object.types = Some(kube::core::TypeMeta { api_version: resource.api_version.clone(), kind: KIND.to_owned() });
+    if let Some(live) = live {
+        let wanted = object.data["spec"]["partitions"].as_i64().unwrap_or_default();
+        object.data["spec"]["partitions"] = json!(wanted.max(live.partitions.into()));
+        object.data["spec"]["replicas"] = json!(live.replication_factor);
+    }
+    object
+}
+
+/// What the Topic Operator says is wrong with a KafkaTopic.
+fn complaint(found: &DynamicObject) -> Option<String> {
+    let conditions = found.data.pointer("/status/conditions")?.as_array()?;
+    let failed = conditions.iter().find(|condition| condition["type"] == "Ready" && condition["status"] == "False")?;
+    let text = |field: &str| failed[field].as_str().filter(|text| !text.is_empty());
+    text("message").or_else(|| text("reason")).map(str::to_owned)
+}
+
+/// Deletes the KafkaTopics that are the platform's own, and with them the topics. Gives how many of them are still there.
+///
+/// # Errors
+/// In a sentence, when the API server can't be asked, or refuses.
+pub(crate) async fn delete(client: &Client, built: &[DynamicObject]) -> Result<usize, String> {
+    let resource = served(client).await?;
+    let mut left = 0;
+    for built in built {
+        let (namespace, name) = (built.namespace().unwrap_or_default(), built.name_any());
+        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &resource);
+        let told = |error| format!("deleting {KIND} {namespace}/{name}: {}", told(&error));
+        let Some(live) = api.get_opt(&name).await.map_err(told)?.filter(|live| kafka_topic::is_ours(live, built))
+        else {
+            continue;
+        };
+        left += 1;
+        if live.metadata.deletion_timestamp.is_none() {
+            let preconditions = Preconditions { uid: live.uid(), resource_version: None };
+            let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+            match api.delete(&name, &parameters).await {
+                Ok(_) => metrics::written(KIND, "delete"),
+                Err(kube::Error::Api(answer)) if answer.code == 404 => {}
+                Err(error) => return Err(told(error)),
+            }
+        }
+    }
+    Ok(left)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(data: serde_json::Value) -> DynamicObject {
+        DynamicObject::new("menu", &kafka_topic::resources()[1]).data(data)
+    }
+
+    #[test]
+    fn what_can_not_be_changed_is_asked_for_as_it_is() {
+        let built = object(json!({ "spec": { "partitions": 3, "replicas": 3 } }));
+        let live = LiveTopic { partitions: 6, replication_factor: 1, ..LiveTopic::default() };
+        let resource = &kafka_topic::resources()[1];
+        assert_eq!(possible(&built, resource, Some(&live)).data["spec"], json!({ "partitions": 6, "replicas": 1 }));
+        let live = LiveTopic { partitions: 1, ..live };
+        assert_eq!(possible(&built, resource, Some(&live)).data["spec"], json!({ "partitions": 3, "replicas": 1 }));
+        assert_eq!(possible(&built, resource, None).data, built.data);
+    }
+
+    #[test]
+    fn the_topic_operator_s_own_words_are_told() {
+        let with = |status: &str| {
+            let condition = json!({ "type": "Ready", "status": status, "reason": "NotSupported", "message": "no" });
+            complaint(&object(json!({ "status": { "conditions": [condition] } })))
+        };
+        assert_eq!(with("False").as_deref(), Some("no"));
+        assert_eq!(with("True"), None);
+        assert_eq!(complaint(&object(json!({}))), None);
+    }
+}

@@ -1,0 +1,78 @@
+//! The ways in which Kubernetes deletes: children after their owner, before it, or not at all.
+
+use foodplatform_operator::api::FoodPlatform;
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{PersistentVolumeClaim, Pod},
+};
+use kube::{
+    ResourceExt as _,
+    api::{DeleteParams, ListParams},
+};
+use serde_json::json;
+
+use crate::{
+    topics::Kafka,
+    world::{World, eventually},
+};
+
+async fn delete(world: &World, parameters: DeleteParams) {
+    world.api::<FoodPlatform>().delete("shop", &parameters).await.unwrap();
+    eventually("the platform to be gone", || async { world.get::<FoodPlatform>("shop").await.is_none().then_some(()) })
+        .await;
+}
+
+async fn count<K>(world: &World) -> usize
+where
+    K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + serde::de::DeserializeOwned
+        + std::fmt::Debug,
+{
+    world.api::<K>().list(&ListParams::default()).await.unwrap().items.len()
+}
+
+#[tokio::test]
+async fn in_the_foreground_all_children_are_gone_first_and_nothing_hangs() {
+    for policy in ["Retain", "Delete"] {
+        let world = World::start("foreground").await;
+        let spec = json!({ "kafka": { "deletionPolicy": policy }, "logs": { "volume": { "size": "64Mi" } } });
+        world.shop(spec).await;
+        world.ready().await;
+        delete(&world, DeleteParams::foreground()).await;
+        assert_eq!((count::<Deployment>(&world).await, count::<Pod>(&world).await), (0, 0), "{policy}");
+        assert_eq!(count::<PersistentVolumeClaim>(&world).await, 5, "{policy}: retained claims stay");
+        let topics = Kafka::connect().topics(&format!("{}.shop.", world.namespace)).len();
+        assert_eq!(topics, if policy == "Delete" { 0 } else { 8 }, "{policy}");
+        world.end().await;
+    }
+}
+
+#[tokio::test]
+async fn orphans_run_on_with_their_topics_and_are_taken_up_again() {
+    let world = World::start("orphans").await;
+    let spec = json!({ "kafka": { "deletionPolicy": "Delete" } });
+    world.shop(spec.clone()).await;
+    world.ready().await;
+    let uids = async || -> Vec<_> {
+        let all = world.api::<Deployment>().list(&ListParams::default()).await.unwrap();
+        all.iter().map(|deployment| (deployment.name_any(), deployment.uid())).collect()
+    };
+    let pods = async || -> Vec<_> {
+        let serving = ListParams::default().labels("foodplatform.dev/role=serve");
+        world.api::<Pod>().list(&serving).await.unwrap().iter().map(kube::ResourceExt::name_any).collect()
+    };
+    let (before, running) = (uids().await, pods().await);
+    delete(&world, DeleteParams::orphan()).await;
+    let topics = || Kafka::connect().topics(&format!("{}.shop.", world.namespace)).len();
+    assert_eq!((uids().await, pods().await, topics()), (before.clone(), running.clone(), 8));
+    let orphan = world.get::<Deployment>("shop-order").await.unwrap();
+    assert_eq!(orphan.owner_references(), []);
+
+    world.shop(spec).await;
+    let shop = world.ready().await;
+    assert_eq!((uids().await, pods().await, topics()), (before, running, 8), "nothing was made anew");
+    let taken = world.get::<Deployment>("shop-order").await.unwrap();
+    assert_eq!(taken.owner_references()[0].uid, shop.uid().unwrap());
+    world.end().await;
+}
