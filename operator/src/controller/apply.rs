@@ -1,11 +1,5 @@
 //! Fourth step: brings live children to what was built, by server-side apply and only where they differ.
 
-use std::{
-    collections::HashMap,
-    hash::{DefaultHasher, Hash as _, Hasher as _},
-    sync::{Arc, Mutex},
-};
-
 use kube::{
     ResourceExt as _,
     api::{DynamicObject, Patch, PatchParams},
@@ -14,7 +8,8 @@ use serde_json::{Value, json};
 use tracing::{info, warn};
 
 use super::{
-    context::{Context, lock, request},
+    applied::{hash, hash_of_live},
+    context::{Context, request},
     diff,
     error::{Error, Step},
     obstacle::{Obstacle, Reason},
@@ -55,29 +50,6 @@ impl From<Error> for Failure {
     }
 }
 
-/// What was applied last, by the platform's uid and the child's key: hashes of what was built and of what the API server
-/// made of it. Where it keeps a field in another form than built, comparing alone would apply for ever.
-#[derive(Default)]
-pub(super) struct Applied(Mutex<HashMap<String, Hashes>>);
-
-/// Of what was built and of what became of it, by the child's key.
-type Hashes = HashMap<String, (u64, u64)>;
-
-impl Applied {
-    /// Forgets all platforms but those that `is_there` knows.
-    pub(super) fn retain(&self, is_there: impl Fn(&str) -> bool) {
-        lock(&self.0).retain(|uid, _| is_there(uid));
-    }
-
-    fn is(&self, uid: &str, key: &str, pair: (u64, u64)) -> bool {
-        lock(&self.0).get(uid).and_then(|children| children.get(key)) == Some(&pair)
-    }
-
-    fn insert(&self, uid: &str, key: String, pair: (u64, u64)) {
-        lock(&self.0).entry(uid.to_owned()).or_default().insert(key, pair);
-    }
-}
-
 /// Applies one child. `note` takes what can't be had and stays as it is, in a sentence.
 ///
 /// # Errors
@@ -90,10 +62,15 @@ pub(super) async fn apply(
 ) -> Result<Change, Failure> {
     let (kind, name) = (child.kind().to_owned(), child.name());
     let namespace = &platform.namespace;
+    let (key, built) = (key(child), hash(&to_value(&child.object)));
+    let known = context.live.version(&kind, namespace, &name);
+    if known.is_some_and(|version| context.applied.is_good(&platform.uid, &key, built, version)) {
+        return Ok(Change::None);
+    }
     let live = match context.live.child(&kind, namespace, &name) {
         Some(live) => Some(live),
         // It may be there without our label, or not have come by the watch yet.
-        None => find(context, platform, child).await?.map(Arc::new),
+        None => find(context, platform, child).await?,
     };
     let Some(live) = live else {
         let created = write(context, platform, child, None).await?;
@@ -101,13 +78,20 @@ pub(super) async fn apply(
         return Ok(Change::Created);
     };
     admit(platform, &kind, &live)?;
+    let good = |change: Change| {
+        // A note is to be made each time.
+        if change == Change::None && kind != "PersistentVolumeClaim" {
+            known.inspect(|version| context.applied.found_good(&platform.uid, &key, built, *version));
+        }
+        change
+    };
     if child.mode == ApplyMode::CreateOnce {
-        return Ok(Change::None);
+        return Ok(good(Change::None));
     }
     let mut child = child.clone();
     note.extend(pvc::keep_larger_size(&mut child, &live));
     let error = match update(context, platform, &child, &live).await {
-        Ok(change) => return Ok(change),
+        Ok(change) => return Ok(good(change)),
         Err(error) => error,
     };
     let smaller = error.refusal().and_then(|refusal| pvc::keep_smaller_size(&mut child, &live, refusal));
@@ -120,7 +104,7 @@ pub(super) async fn apply(
 async fn update(context: &Context, platform: &Platform, child: &Child, live: &DynamicObject) -> Result<Change, Error> {
     let (kind, name) = (child.kind(), child.name());
     let (built, current) = (to_value(&child.object), to_value(live));
-    let applied = || context.applied.is(&platform.uid, &key(child), (hash(&built), hash_of_live(&current)));
+    let applied = || context.applied.became(&platform.uid, &key(child), hash(&built), hash_of_live(&current));
     let difference = diff::difference(&built, &current, FIELD_MANAGER).filter(|_| !applied());
     let replicas = replicas_to_hand_over(platform, child, &built, &current);
     if let Some(replicas) = replicas {
@@ -243,8 +227,8 @@ async fn write(
 }
 
 fn remember(context: &Context, platform: &Platform, child: &Child, written: &DynamicObject) {
-    let pair = (hash(&to_value(&child.object)), hash_of_live(&to_value(written)));
-    context.applied.insert(&platform.uid, key(child), pair);
+    let (built, live) = (hash(&to_value(&child.object)), hash_of_live(&to_value(written)));
+    context.applied.remember(&platform.uid, &key(child), built, live);
 }
 
 fn what(doing: &str, platform: &Platform, child: &Child) -> String {
@@ -258,39 +242,6 @@ fn key(child: &Child) -> String {
 fn to_value(object: &DynamicObject) -> Value {
     // An object that came from JSON goes back to it; if not, it differs from everything and is refused when applied.
     serde_json::to_value(object).unwrap_or_default()
-}
-
-/// A hash of what people and we say in an object: without its status and its bookkeeping.
-fn hash_of_live(live: &Value) -> u64 {
-    let mut live = live.clone();
-    if let Some(object) = live.as_object_mut() {
-        object.remove("status");
-        // Lists and single objects differ in whether they carry their type.
-        object.remove("apiVersion");
-        object.remove("kind");
-    }
-    if let Some(metadata) = live.get_mut("metadata").and_then(Value::as_object_mut) {
-        for field in ["resourceVersion", "managedFields", "generation"] {
-            metadata.remove(field);
-        }
-        // Written by the Deployment controller after each of our changes.
-        if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
-            annotations.remove("deployment.kubernetes.io/revision");
-            // The caches leave this one out, and an empty map where there was none.
-            annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
-            if annotations.is_empty() {
-                metadata.remove("annotations");
-            }
-        }
-    }
-    hash(&live)
-}
-
-fn hash(value: &Value) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    // Each side always comes from the same serialiser, so that equal values have equal texts.
-    value.to_string().hash(&mut hasher);
-    hasher.finish()
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use kube::{
 use kube_runtime::events::Recorder;
 
 use super::{
-    apply::Applied,
+    applied::Applied,
     cancellation_tokens,
     dereference::Secrets,
     error::{Error, Step},

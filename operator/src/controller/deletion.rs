@@ -126,9 +126,10 @@ enum Left {
 
 async fn delete(context: &Context, resource: &FoodPlatform, platform: &Platform) -> Result<Left, Error> {
     let kinds = [Deployment::kind(&()), Job::kind(&())];
-    for (kind, live) in context.live.children_of(&platform.namespace, &platform.name) {
+    let of_kinds = |kind: &str, _: &str| kinds.contains(&kind.into());
+    for (kind, live) in context.live.children_of(&platform.namespace, &platform.name, of_kinds) {
         let ours = live.owner_references().iter().any(|o| o.controller == Some(true) && o.uid == platform.uid);
-        if ours && kinds.contains(&kind.kind.as_str().into()) && live.metadata.deletion_timestamp.is_none() {
+        if ours && live.metadata.deletion_timestamp.is_none() {
             prune::remove(context, &kind, &live).await?;
         }
     }

@@ -21,7 +21,10 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
-use super::{served, trim};
+use super::{
+    cache::{Cache, Packed, version},
+    served, trim,
+};
 use crate::{
     api::{FoodPlatform, FoodPlatformSpec},
     build::{self, KafkaSecurity, labels, names},
@@ -36,13 +39,16 @@ pub(super) type Wake = mpsc::UnboundedSender<ObjectRef<Guarded>>;
 /// How long a write may take to come back by its watch.
 const CATCH_UP: Duration = Duration::from_secs(5);
 
+/// Objects of one page of a list: all of it is in memory at once, for each kind.
+const PAGE: u32 = 100;
+
 /// See the module. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Live {
     /// The platforms themselves.
     pub platforms: Store<Guarded>,
     children: Arc<HashMap<String, Children>>,
-    pods: Store<core::Pod>,
+    pods: Arc<Cache<Arc<core::Pod>>>,
     secrets: Store<PartialObjectMeta<core::Secret>>,
     changed: watch::Sender<()>,
     filled: watch::Receiver<bool>,
@@ -51,7 +57,7 @@ pub(super) struct Live {
 /// What lives of one kind of child.
 struct Children {
     resource: ApiResource,
-    store: Store<DynamicObject>,
+    cache: Arc<Cache<Packed>>,
     /// Whether the cluster has the kind; `None` until that is known.
     is_served: watch::Receiver<Option<bool>>,
 }
@@ -61,10 +67,11 @@ impl Children {
     async fn filled(&self) -> bool {
         let is_served = self.is_served.clone().wait_for(Option::is_some).await.map(|is_served| *is_served);
         match is_served {
-            Ok(Some(false)) => true,
-            Ok(_) => self.store.wait_until_ready().await.is_ok(),
-            Err(_) => false,
+            Ok(Some(false)) => {}
+            Ok(_) => self.cache.filled().await,
+            Err(_) => return false,
         }
+        true
     }
 }
 
@@ -76,14 +83,14 @@ impl Live {
         let mut tasks: Vec<BoxFuture<'static, ()>> = Vec::new();
 
         let watched = Watched { namespace, changed: &changed };
-        let all = watcher::Config::default();
+        let all = watcher::Config::default().page_size(PAGE);
         let ours = all.clone().labels(&format!("{}={}", labels::MANAGED_BY, labels::MANAGER));
         // Tokens and Helm's releases are most of a cluster's Secrets, and none of them holds a database's URL.
         let plain = all.clone().fields("type!=kubernetes.io/service-account-token,type!=helm.sh/release.v1");
 
         let (platforms, task) = {
             let wake = wake.clone();
-            watched.follow(watched.api(client), all, (), trim::platform, move |event| {
+            watched.store(watched.api(client), all, (), trim::platform, move |event| {
                 if let Event::Apply(platform) | Event::InitApply(platform) | Event::Delete(platform) = event {
                     send(&wake, ObjectRef::from_obj(platform));
                 }
@@ -99,20 +106,21 @@ impl Live {
                 None => Api::all_with(client.clone(), &resource),
             };
             let wake = by_label(wake, &platforms);
-            let (store, task) = watched.follow(api, ours.clone(), resource.clone(), trim::child, wake);
+            let (cache, task) = watched.cache(api, ours.clone(), resource.clone(), trim::child, Packed::new, wake);
             let (served, is_served) = watch::channel(if is_optional { None } else { Some(true) });
             tasks.push(match is_optional {
                 true => served::wait(client.clone(), resource.clone(), served).then(|()| task).boxed(),
                 false => task,
             });
-            children.insert(resource.kind.clone(), Children { resource, store, is_served });
+            children.insert(resource.kind.clone(), Children { resource, cache, is_served });
         }
 
-        let (pods, task) = watched.follow(watched.api(client), ours, (), trim::pod, by_label(wake, &platforms));
+        let keep = |pod: &core::Pod| Arc::new(pod.clone());
+        let (pods, task) = watched.cache(watched.api(client), ours, (), trim::pod, keep, by_label(wake, &platforms));
         tasks.push(task);
 
         let wake = by_reference(wake, &platforms);
-        let (secrets, task) = watched.follow(watched.api(client), plain, (), trim::secret, wake);
+        let (secrets, task) = watched.store(watched.api(client), plain, (), trim::secret, wake);
         tasks.push(task);
 
         let (fills, filled) = watch::channel(false);
@@ -133,16 +141,12 @@ impl Live {
     fn fill(&self, filled: watch::Sender<bool>) -> BoxFuture<'static, ()> {
         let stores = self.clone();
         async move {
-            let others = join3(
-                stores.platforms.wait_until_ready(),
-                stores.pods.wait_until_ready(),
-                stores.secrets.wait_until_ready(),
-            );
+            let others =
+                join3(stores.platforms.wait_until_ready(), stores.secrets.wait_until_ready(), stores.pods.filled());
             let children = join_all(stores.children.values().map(Children::filled));
-            let (children, others) = join(children, others).await;
+            let (children, (platforms, secrets, ())) = join(children, others).await;
             // A writer that is gone means that the watches are, and then nothing goes on.
-            let others = [others.0, others.1, others.2].iter().all(Result::is_ok);
-            if others && children.into_iter().all(|filled| filled) {
+            if platforms.is_ok() && secrets.is_ok() && children.into_iter().all(|filled| filled) {
                 filled.send_replace(true);
             }
         }
@@ -150,25 +154,32 @@ impl Live {
     }
 
     /// The child of that kind and name, when it carries our label.
-    pub(super) fn child(&self, kind: &str, namespace: &str, name: &str) -> Option<Arc<DynamicObject>> {
-        let Children { resource, store, .. } = self.children.get(kind)?;
-        store.get(&ObjectRef::new_with(name, resource.clone()).within(namespace))
+    pub(super) fn child(&self, kind: &str, namespace: &str, name: &str) -> Option<DynamicObject> {
+        self.children.get(kind)?.cache.get(namespace, name)?.unpack()
     }
 
-    /// Everything that carries the platform's label, with its kind.
-    pub(super) fn children_of(&self, namespace: &str, platform: &str) -> Vec<(ApiResource, Arc<DynamicObject>)> {
-        self.children
-            .values()
-            .flat_map(|Children { resource, store, .. }| {
-                let found = store.state_filter(|object| belongs(object, namespace, platform));
-                found.into_iter().map(|object| (resource.clone(), object))
-            })
-            .collect()
+    /// Its version.
+    pub(super) fn version(&self, kind: &str, namespace: &str, name: &str) -> Option<u64> {
+        self.children.get(kind)?.cache.get(namespace, name)?.version
+    }
+
+    /// Everything of a kind that carries the platform's label and whose name is `wanted`, with its kind.
+    pub(super) fn children_of(
+        &self,
+        namespace: &str,
+        platform: &str,
+        wanted: impl Fn(&str, &str) -> bool,
+    ) -> Vec<(ApiResource, DynamicObject)> {
+        let of = |Children { resource, cache, .. }: &Children| -> Vec<_> {
+            let wanted = cache.of(namespace, platform).into_iter().filter(|(name, _)| wanted(&resource.kind, name));
+            wanted.filter_map(|(_, object)| Some((resource.clone(), object.unpack()?))).collect()
+        };
+        self.children.values().flat_map(of).collect()
     }
 
     /// The platform's pods, those of its Jobs among them.
     pub(super) fn pods_of(&self, namespace: &str, platform: &str) -> Vec<Arc<core::Pod>> {
-        self.pods.state_filter(|pod| belongs(pod, namespace, platform))
+        self.pods.of(namespace, platform).into_iter().map(|(_, pod)| pod).collect()
     }
 
     /// The resourceVersion of a Secret, when it is there.
@@ -181,8 +192,7 @@ impl Live {
     pub(super) async fn catch_up(&self, kind: &str, written: &DynamicObject) {
         let (Some(namespace), Some(version)) = (written.namespace(), version(written)) else { return };
         let name = written.name_any();
-        self.until(|| self.child(kind, &namespace, &name).and_then(|o| self::version(o.as_ref())) >= Some(version))
-            .await;
+        self.until(|| self.version(kind, &namespace, &name) >= Some(version)).await;
     }
 
     /// The same for a platform's status.
@@ -204,16 +214,6 @@ impl Live {
         // Out of time: the next event shows what became of it.
         let _ = tokio::time::timeout(CATCH_UP, wait).await;
     }
-}
-
-/// Kubernetes' resource versions can be compared as numbers since 1.35 (KEP-5504), and always could in practice.
-fn version(object: &impl Resource) -> Option<u64> {
-    object.meta().resource_version.as_ref()?.parse().ok()
-}
-
-fn belongs<K: Resource>(object: &K, namespace: &str, platform: &str) -> bool {
-    object.meta().namespace.as_deref() == Some(namespace)
-        && object.meta().labels.as_ref().and_then(|l| l.get(labels::INSTANCE)).is_some_and(|name| name == platform)
 }
 
 fn send(wake: &Wake, platform: ObjectRef<Guarded>) {
@@ -289,9 +289,8 @@ impl Watched<'_> {
         }
     }
 
-    /// One watch with its cache. A watch that fails is logged and started again after a while, by itself: it doesn't
-    /// hold up the others.
-    fn follow<K>(
+    /// One watch with a store.
+    fn store<K>(
         &self,
         api: Api<K>,
         config: watcher::Config,
@@ -304,15 +303,54 @@ impl Watched<'_> {
         K::DynamicType: Clone + Debug + Eq + Hash + Send + Sync,
     {
         let what = K::kind(&kind).into_owned();
-        let writer = Writer::new(kind);
+        let mut writer = Writer::new(kind);
         let store = writer.as_reader();
+        (store, self.follow(api, config, what, trim, move |event| writer.apply_watcher_event(event), wake))
+    }
+
+    /// One watch with a cache that keeps of an object what `keep` says.
+    fn cache<K, T>(
+        &self,
+        api: Api<K>,
+        config: watcher::Config,
+        kind: K::DynamicType,
+        trim: fn(&mut K),
+        keep: impl Fn(&K) -> T + Send + 'static,
+        wake: impl Fn(&Event<K>) + Send + 'static,
+    ) -> (Arc<Cache<T>>, BoxFuture<'static, ()>)
+    where
+        K: Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+        K::DynamicType: Clone,
+        T: Clone + Send + Sync + 'static,
+    {
+        let cache = Arc::new(Cache::default());
+        let kept = Arc::clone(&cache);
+        let what = K::kind(&kind).into_owned();
+        (cache, self.follow(api, config, what, trim, move |event| kept.take_in(event, &keep), wake))
+    }
+
+    /// One watch, each of whose events is taken in and then told. A watch that fails is logged and started again after a
+    /// while, by itself: it doesn't hold up the others.
+    fn follow<K>(
+        &self,
+        api: Api<K>,
+        config: watcher::Config,
+        what: String,
+        trim: fn(&mut K),
+        mut take_in: impl FnMut(&Event<K>) + Send + 'static,
+        wake: impl Fn(&Event<K>) + Send + 'static,
+    ) -> BoxFuture<'static, ()>
+    where
+        K: Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    {
         let changed = self.changed.clone();
-        let events = kube_runtime::watcher(api, config).modify(trim).default_backoff().reflect(writer);
-        let task = async move {
+        let events = kube_runtime::watcher(api, config).modify(trim).default_backoff();
+        async move {
             let mut events = pin!(events);
             while let Some(event) = events.next().await {
                 match event {
                     Ok(event) => {
+                        take_in(&event);
                         changed.send_replace(());
                         wake(&event);
                     }
@@ -321,8 +359,8 @@ impl Watched<'_> {
                     }
                 }
             }
-        };
-        (store, task.boxed())
+        }
+        .boxed()
     }
 }
 

@@ -23,8 +23,10 @@
 //!
 //! With a list of namespaces all of it is needed in those alone, by Roles.
 
+mod applied;
 mod apply;
 pub mod backoff;
+mod cache;
 mod cancellation_tokens;
 mod context;
 mod deletion;

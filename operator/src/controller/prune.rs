@@ -33,7 +33,9 @@ pub(super) async fn prune(
     blocked: &[FoodService],
 ) -> Result<Vec<String>, Error> {
     let mut removed = Vec::new();
-    for (resource, live) in context.live.children_of(&platform.namespace, &platform.name) {
+    let is_built = |kind: &str, name: &str| children.iter().any(|child| child.kind() == kind && child.name() == name);
+    let others = context.live.children_of(&platform.namespace, &platform.name, |kind, name| !is_built(kind, name));
+    for (resource, live) in others {
         let name = live.name_any();
         let service = live.labels().get(labels::NAME);
         let blocked = blocked.iter().any(|blocked| service.is_some_and(|service| service == blocked.as_str()));

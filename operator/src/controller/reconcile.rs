@@ -1,7 +1,8 @@
 //! One reconciliation: the steps in their order, and a status whatever came of them.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
+use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use kube::{Resource, ResourceExt as _, api::ApiResource, core::error_boundary::InvalidObject};
@@ -36,6 +37,9 @@ const RESYNC: Duration = Duration::from_secs(10 * 60);
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// Before looking again at what changed under our hands.
 const AGAIN: Duration = Duration::from_millis(500);
+
+/// Children of one platform that are applied at the same time, where it doesn't matter which comes first.
+const AT_ONCE: usize = 4;
 
 /// What the steps met and did.
 #[derive(Default)]
@@ -157,7 +161,7 @@ async fn reconcile_platform(context: &Context, resource: &FoodPlatform) -> Resul
         notes: report.notes,
         topics: known.outcome.as_deref(),
         database: report.database,
-        children: &context.live.children_of(&namespace, &name),
+        children: &context.live.children_of(&namespace, &name, status::is_of_interest),
         pods: &context.live.pods_of(&namespace, &name),
     };
     let after = status::status(&before, &observation, now());
@@ -241,18 +245,18 @@ async fn bring_about(
         }
     }
     let children = build::children(platform, &dereferenced);
-    apply_all(context, platform, &children.foundations, report).await?;
+    apply_all(context, platform, &children.foundations, AT_ONCE, report).await?;
     if report.is_namespace_leaving || !complete {
         return Ok(());
     }
-    apply_all(context, platform, &report.without_held(&children.migrations), report).await?;
+    apply_all(context, platform, &report.without_held(&children.migrations), AT_ONCE, report).await?;
     if report.is_namespace_leaving {
         return Ok(());
     }
     let blocked: Vec<_> = report.held.iter().map(|(service, _)| *service).collect();
     let waiting = hold(context, platform, &children, known, report).await?;
     report.held.extend(waiting);
-    apply_all(context, platform, &report.without_held(&children.workloads), report).await?;
+    apply_all(context, platform, &report.without_held(&children.workloads), 1, report).await?;
     if report.is_namespace_leaving {
         return Ok(());
     }
@@ -262,17 +266,25 @@ async fn bring_about(
     Ok(())
 }
 
-/// Applies the children one after the other. Where one of them can't be had yet, its service is held; the rest of them
-/// is applied.
+/// Applies the children, so many `at_once`. Where one of them can't be had yet, its service is held; the rest of them is
+/// applied.
 async fn apply_all(
     context: &Context,
     platform: &Platform,
     children: &[Child],
+    at_once: usize,
     report: &mut Report,
 ) -> Result<(), Error> {
-    for child in children {
+    let outcomes = children.iter().map(|child| async move {
+        let mut notes = Vec::new();
+        (child, apply::apply(context, platform, child, &mut notes).await, notes)
+    });
+    // Collected, for the compiler can't tell how long a stream of their makings would borrow the children.
+    let mut outcomes = pin!(stream::iter(outcomes.collect::<Vec<_>>()).buffered(at_once));
+    while let Some((child, outcome, notes)) = outcomes.next().await {
         let named = || format!("{} {}", child.kind(), child.name());
-        match apply::apply(context, platform, child, &mut report.notes).await {
+        report.notes.extend(notes);
+        match outcome {
             Ok(Change::None) => {}
             Ok(Change::Created) => report.changes.created.push(named()),
             Ok(Change::Updated) => report.changes.updated.push(named()),
@@ -337,7 +349,7 @@ async fn hold(
         if report.is_held(service) {
             continue;
         }
-        let first = context.live.child(child.kind(), &platform.namespace, &child.name()).is_none();
+        let first = context.live.version(child.kind(), &platform.namespace, &child.name()).is_none();
         if first && !topics_there {
             held.push((service, format!("{service} waits for the topics")));
             continue;
@@ -365,7 +377,7 @@ async fn migrate(
     let Some(live) = context.live.child(child.kind(), &platform.namespace, &child.name()) else {
         return Ok(Migration::Running);
     };
-    let Ok(job) = live.as_ref().clone().try_parse::<Job>() else { return Ok(Migration::Running) };
+    let Ok(job) = live.clone().try_parse::<Job>() else { return Ok(Migration::Running) };
     let state = migration::state(child.service, &job, pods);
     if matches!(state, Migration::Failed(_))
         && let Some(wait) = migration::repeat(context, &child.resource, &live, &job, Timestamp::now()).await?

@@ -84,7 +84,7 @@ pub(super) async fn record(
     let api = context.dynamic_api(&platform.namespace, &kind);
     let what = |doing: &str| format!("{doing} ConfigMap {}/{name}", platform.namespace);
     let live = match context.live.child(&kind.kind, &platform.namespace, &name) {
-        Some(live) => Some(live.as_ref().clone()),
+        Some(live) => Some(live),
         None => request(Step::Apply, || what("reading"), api.get_opt(&name)).await?,
     };
     if let Some(live) = &live {

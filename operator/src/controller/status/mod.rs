@@ -58,9 +58,15 @@ pub(super) struct Observation<'a> {
     /// Whether the database answers, as far as it could be asked.
     pub database: Answer,
     /// The live children.
-    pub children: &'a [(ApiResource, Arc<DynamicObject>)],
+    pub children: &'a [(ApiResource, DynamicObject)],
     /// The live pods.
     pub pods: &'a [Arc<Pod>],
+}
+
+/// Whether a child of that kind and name says something that the status tells.
+pub(super) fn is_of_interest(kind: &str, name: &str) -> bool {
+    const KINDS: [&str; 3] = ["Deployment", "HorizontalPodAutoscaler", "PersistentVolumeClaim"];
+    KINDS.contains(&kind) || (kind == "Service" && name.ends_with(FoodService::Gateway.as_str()))
 }
 
 impl Observation<'_> {
@@ -74,7 +80,7 @@ impl Observation<'_> {
             .children
             .iter()
             .find(|(resource, object)| resource.kind == kind && object.metadata.name.as_deref() == Some(name))?;
-        object.as_ref().clone().try_parse().ok()
+        object.clone().try_parse().ok()
     }
 }
 
@@ -266,7 +272,7 @@ fn volumes(seen: &Observation<'_>) -> Vec<VolumeStatus> {
         .children
         .iter()
         .filter(|(resource, _)| resource.kind == kind)
-        .filter_map(|(_, object)| object.as_ref().clone().try_parse::<PersistentVolumeClaim>().ok())
+        .filter_map(|(_, object)| object.clone().try_parse::<PersistentVolumeClaim>().ok())
         .map(|claim| {
             let status = claim.status.clone().unwrap_or_default();
             VolumeStatus {

@@ -22,11 +22,11 @@ fn platform() -> Platform {
     Platform::new(&resource).unwrap()
 }
 
-fn child<K: Resource<DynamicType = ()>>(object: Value) -> (ApiResource, Arc<DynamicObject>) {
-    (ApiResource::erase::<K>(&()), Arc::new(serde_json::from_value(object).unwrap()))
+fn child<K: Resource<DynamicType = ()>>(object: Value) -> (ApiResource, DynamicObject) {
+    (ApiResource::erase::<K>(&()), serde_json::from_value(object).unwrap())
 }
 
-fn deployment(service: FoodService, ready: i32) -> (ApiResource, Arc<DynamicObject>) {
+fn deployment(service: FoodService, ready: i32) -> (ApiResource, DynamicObject) {
     child::<Deployment>(json!({
         "apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": { "name": format!("q-{service}"), "namespace": "food", "generation": 1 },
@@ -38,7 +38,7 @@ fn deployment(service: FoodService, ready: i32) -> (ApiResource, Arc<DynamicObje
     }))
 }
 
-fn deployments(ready: i32) -> Vec<(ApiResource, Arc<DynamicObject>)> {
+fn deployments(ready: i32) -> Vec<(ApiResource, DynamicObject)> {
     FoodService::ALL.into_iter().map(|service| deployment(service, ready)).collect()
 }
 
@@ -56,7 +56,7 @@ fn good(platform: &Platform) -> Outcome {
 fn seen<'a>(
     platform: &'a Platform,
     topics: &'a Outcome,
-    children: &'a [(ApiResource, Arc<DynamicObject>)],
+    children: &'a [(ApiResource, DynamicObject)],
 ) -> Observation<'a> {
     Observation {
         generation: 2,

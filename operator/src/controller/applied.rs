@@ -1,0 +1,104 @@
+//! What is remembered of the children that were applied or looked at.
+
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Mutex,
+};
+
+use serde_json::Value;
+
+use super::context::lock;
+
+/// What is remembered, by the platform's uid and the child's key.
+#[derive(Default)]
+pub(super) struct Applied(Mutex<HashMap<String, HashMap<String, Memory>>>);
+
+/// What is remembered of one child. All but the version are hashes.
+#[derive(Clone, Copy, Default)]
+struct Memory {
+    /// What was applied last, and what the API server made of it: where it keeps a field in another form than built,
+    /// comparing alone would apply for ever.
+    applied: Option<(u64, u64)>,
+    /// What was built when the live object was as it should be, and the version of that: there is no need to look at it
+    /// again.
+    good: Option<(u64, u64)>,
+}
+
+impl Applied {
+    /// Forgets all platforms but those that `is_there` knows.
+    pub(super) fn retain(&self, is_there: impl Fn(&str) -> bool) {
+        lock(&self.0).retain(|uid, _| is_there(uid));
+    }
+
+    /// Whether exactly this was applied and became that.
+    pub(super) fn became(&self, uid: &str, key: &str, built: u64, live: u64) -> bool {
+        self.get(uid, key).applied == Some((built, live))
+    }
+
+    /// Remembers what was applied and what became of it.
+    pub(super) fn remember(&self, uid: &str, key: &str, built: u64, live: u64) {
+        self.set(uid, key, |memory| memory.applied = Some((built, live)));
+    }
+
+    /// Whether this version was found to be as it was built.
+    pub(super) fn is_good(&self, uid: &str, key: &str, built: u64, version: u64) -> bool {
+        self.get(uid, key).good == Some((built, version))
+    }
+
+    /// Remembers that this version is as it was built.
+    pub(super) fn found_good(&self, uid: &str, key: &str, built: u64, version: u64) {
+        self.set(uid, key, |memory| memory.good = Some((built, version)));
+    }
+
+    fn get(&self, uid: &str, key: &str) -> Memory {
+        lock(&self.0).get(uid).and_then(|children| children.get(key)).copied().unwrap_or_default()
+    }
+
+    fn set(&self, uid: &str, key: &str, set: impl FnOnce(&mut Memory)) {
+        let mut platforms = lock(&self.0);
+        let children = platforms.entry(uid.to_owned()).or_default();
+        match children.get_mut(key) {
+            Some(memory) => set(memory),
+            None => {
+                let mut memory = Memory::default();
+                set(&mut memory);
+                children.insert(key.to_owned(), memory);
+            }
+        }
+    }
+}
+
+/// A hash of what people and we say in an object: without its status and its bookkeeping.
+pub(super) fn hash_of_live(live: &Value) -> u64 {
+    let mut live = live.clone();
+    if let Some(object) = live.as_object_mut() {
+        object.remove("status");
+        // Lists and single objects differ in whether they carry their type.
+        object.remove("apiVersion");
+        object.remove("kind");
+    }
+    if let Some(metadata) = live.get_mut("metadata").and_then(Value::as_object_mut) {
+        for field in ["resourceVersion", "managedFields", "generation"] {
+            metadata.remove(field);
+        }
+        // Written by the Deployment controller after each of our changes.
+        if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+            annotations.remove("deployment.kubernetes.io/revision");
+            // The caches leave this one out, and an empty map where there was none.
+            annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+            if annotations.is_empty() {
+                metadata.remove("annotations");
+            }
+        }
+    }
+    hash(&live)
+}
+
+/// A hash of a value.
+pub(super) fn hash(value: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    // Each side always comes from the same serialiser, so that equal values have equal texts.
+    value.to_string().hash(&mut hasher);
+    hasher.finish()
+}
