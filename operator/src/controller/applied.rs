@@ -6,6 +6,7 @@ use std::{
     sync::Mutex,
 };
 
+use serde::Serialize;
 use serde_json::Value;
 
 use super::context::lock;
@@ -95,10 +96,11 @@ pub(super) fn hash_of_live(live: &Value) -> u64 {
     hash(&live)
 }
 
-/// A hash of a value.
-pub(super) fn hash(value: &Value) -> u64 {
+/// A hash of what an object says.
+pub(super) fn hash(object: &impl Serialize) -> u64 {
     let mut hasher = DefaultHasher::new();
-    // Each side always comes from the same serialiser, so that equal values have equal texts.
-    value.to_string().hash(&mut hasher);
+    // Each side always comes from the same serialiser, so that equal values have equal texts. What can't be serialised is
+    // refused when it is applied.
+    serde_json::to_string(object).unwrap_or_default().hash(&mut hasher);
     hasher.finish()
 }

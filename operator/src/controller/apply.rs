@@ -62,7 +62,7 @@ pub(super) async fn apply(
 ) -> Result<Change, Failure> {
     let (kind, name) = (child.kind().to_owned(), child.name());
     let namespace = &platform.namespace;
-    let (key, built) = (key(child), hash(&to_value(&child.object)));
+    let (key, built) = (key(child), hash(&child.object));
     let known = context.live.version(&kind, namespace, &name);
     if known.is_some_and(|version| context.applied.is_good(&platform.uid, &key, built, version)) {
         return Ok(Change::None);
@@ -104,7 +104,7 @@ pub(super) async fn apply(
 async fn update(context: &Context, platform: &Platform, child: &Child, live: &DynamicObject) -> Result<Change, Error> {
     let (kind, name) = (child.kind(), child.name());
     let (built, current) = (to_value(&child.object), to_value(live));
-    let applied = || context.applied.became(&platform.uid, &key(child), hash(&built), hash_of_live(&current));
+    let applied = || context.applied.became(&platform.uid, &key(child), hash(&child.object), hash_of_live(&current));
     let difference = diff::difference(&built, &current, FIELD_MANAGER).filter(|_| !applied());
     let replicas = replicas_to_hand_over(platform, child, &built, &current);
     if let Some(replicas) = replicas {
@@ -227,7 +227,7 @@ async fn write(
 }
 
 fn remember(context: &Context, platform: &Platform, child: &Child, written: &DynamicObject) {
-    let (built, live) = (hash(&to_value(&child.object)), hash_of_live(&to_value(written)));
+    let (built, live) = (hash(&child.object), hash_of_live(&to_value(written)));
     context.applied.remember(&platform.uid, &key(child), built, live);
 }
 

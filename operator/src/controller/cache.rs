@@ -136,7 +136,7 @@ pub(super) struct Packed {
 impl Packed {
     /// Takes in an object.
     pub(super) fn new(object: &DynamicObject) -> Self {
-        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
+        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
         // Neither writing to memory nor turning what came as JSON into JSON can fail.
         let text = serde_json::to_vec(object).unwrap_or_default();
         let packed = encoder.write_all(&text).and_then(|()| encoder.finish()).unwrap_or_default();

@@ -40,6 +40,7 @@ mod obstacle;
 mod pods;
 mod prune;
 mod reconcile;
+mod report;
 mod rollout;
 mod served;
 mod status;

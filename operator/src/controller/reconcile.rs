@@ -1,8 +1,7 @@
 //! One reconciliation: the steps in their order, and a status whatever came of them.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use kube::{Resource, ResourceExt as _, api::ApiResource, core::error_boundary::InvalidObject};
@@ -10,16 +9,17 @@ use kube_runtime::{controller::Action, reflector::ObjectRef};
 use tracing::{debug, warn};
 
 use super::{
-    apply::{self, Change, Failure},
     backoff, cancellation_tokens,
     context::{Context, request},
     deletion, dereference,
     error::{Error, Step},
-    events::{self, Changes},
+    events,
     live::Guarded,
     migration::{self, Migration},
     obstacle::{Obstacle, Reason},
-    prune, rollout,
+    prune,
+    report::{AT_ONCE, Report},
+    rollout,
     status::{self, Observation},
     topics,
     validate::validate,
@@ -37,66 +37,6 @@ const RESYNC: Duration = Duration::from_secs(10 * 60);
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// Before looking again at what changed under our hands.
 const AGAIN: Duration = Duration::from_millis(500);
-
-/// Children of one platform that are applied at the same time, where it doesn't matter which comes first.
-const AT_ONCE: usize = 4;
-
-/// What the steps met and did.
-#[derive(Default)]
-struct Report {
-    obstacles: Vec<Obstacle>,
-    progress: Vec<String>,
-    held: Vec<(FoodService, String)>,
-    notes: Vec<String>,
-    changes: Changes,
-    /// Whether nothing can be made any more, for the namespace is being deleted.
-    is_namespace_leaving: bool,
-    /// Whether the database answers, as far as it could be asked.
-    database: Answer,
-    /// When to look again though nothing has changed.
-    look_again: Option<Duration>,
-}
-
-impl Report {
-    fn look_again_in(&mut self, wait: Duration) {
-        self.look_again = Some(self.look_again.map_or(wait, |before| before.min(wait)));
-    }
-
-    /// The children of services that don't have to wait.
-    fn without_held(&self, children: &[Child]) -> Vec<Child> {
-        children.iter().filter(|child| !self.is_held(child.service)).cloned().collect()
-    }
-
-    fn hold_for(&mut self, child: &Child) {
-        let service = child.service;
-        self.held.push((service, format!("{service} waits for {} {}", child.kind(), child.name())));
-    }
-
-    /// Takes in how something went that belongs to no one service; `false` when it couldn't be done yet.
-    fn take_in(&mut self, platform: &Platform, outcome: Result<(), Failure>) -> Result<bool, Error> {
-        match outcome {
-            Ok(()) => return Ok(true),
-            Err(Failure::Leaving(sentence)) => {
-                self.progress.push(sentence);
-                self.look_again_in(RETRY.1);
-            }
-            Err(Failure::Obstacle(obstacle)) => self.obstacles.push(obstacle),
-            Err(Failure::Error(error)) if error.is_namespace_leaving() => {
-                self.progress.push(format!("namespace {} is being deleted", platform.namespace));
-                self.is_namespace_leaving = true;
-            }
-            Err(Failure::Error(error)) if error.is_refusal() => {
-                self.obstacles.push(Obstacle::new(Reason::ApplyFailed, error.to_string()));
-            }
-            Err(Failure::Error(error)) => return Err(error),
-        }
-        Ok(false)
-    }
-
-    fn is_held(&self, service: FoodService) -> bool {
-        self.held.iter().any(|(held, _)| *held == service)
-    }
-}
 
 /// Reconciles one platform.
 ///
@@ -245,18 +185,20 @@ async fn bring_about(
         }
     }
     let children = build::children(platform, &dereferenced);
-    apply_all(context, platform, &children.foundations, AT_ONCE, report).await?;
+    report.apply_all(context, platform, &children.foundations, AT_ONCE).await?;
     if report.is_namespace_leaving || !complete {
         return Ok(());
     }
-    apply_all(context, platform, &report.without_held(&children.migrations), AT_ONCE, report).await?;
+    let migrations = report.without_held(&children.migrations);
+    report.apply_all(context, platform, &migrations, AT_ONCE).await?;
     if report.is_namespace_leaving {
         return Ok(());
     }
     let blocked: Vec<_> = report.held.iter().map(|(service, _)| *service).collect();
     let waiting = hold(context, platform, &children, known, report).await?;
     report.held.extend(waiting);
-    apply_all(context, platform, &report.without_held(&children.workloads), 1, report).await?;
+    let workloads = report.without_held(&children.workloads);
+    report.apply_all(context, platform, &workloads, 1).await?;
     if report.is_namespace_leaving {
         return Ok(());
     }
@@ -264,69 +206,6 @@ async fn bring_about(
     let removed = prune::prune(context, platform, &children, settled, &blocked).await?;
     report.changes.deleted.extend(removed);
     Ok(())
-}
-
-/// Applies the children, so many `at_once`. Where one of them can't be had yet, its service is held; the rest of them is
-/// applied.
-async fn apply_all(
-    context: &Context,
-    platform: &Platform,
-    children: &[Child],
-    at_once: usize,
-    report: &mut Report,
-) -> Result<(), Error> {
-    let outcomes = children.iter().map(|child| async move {
-        let mut notes = Vec::new();
-        (child, apply::apply(context, platform, child, &mut notes).await, notes)
-    });
-    // Collected, for the compiler can't tell how long a stream of their makings would borrow the children.
-    let mut outcomes = pin!(stream::iter(outcomes.collect::<Vec<_>>()).buffered(at_once));
-    while let Some((child, outcome, notes)) = outcomes.next().await {
-        let named = || format!("{} {}", child.kind(), child.name());
-        report.notes.extend(notes);
-        match outcome {
-            Ok(Change::None) => {}
-            Ok(Change::Created) => report.changes.created.push(named()),
-            Ok(Change::Updated) => report.changes.updated.push(named()),
-            Err(Failure::Leaving(sentence)) => {
-                report.progress.push(sentence);
-                report.look_again_in(RETRY.1);
-                report.hold_for(child);
-            }
-            Err(Failure::Obstacle(obstacle)) => {
-                report.obstacles.push(obstacle);
-                report.hold_for(child);
-            }
-            Err(Failure::Error(error)) if error.is_namespace_leaving() => {
-                report.progress.push(format!("namespace {} is being deleted", platform.namespace));
-                report.is_namespace_leaving = true;
-                return Ok(());
-            }
-            Err(Failure::Error(error)) if error.is_gone() && is_optional(child) => {
-                report.obstacles.push(kind_missing(child));
-                report.hold_for(child);
-            }
-            Err(Failure::Error(error)) if error.is_refusal() => {
-                report.obstacles.push(Obstacle::new(Reason::ApplyFailed, error.to_string()));
-                report.hold_for(child);
-            }
-            Err(Failure::Error(error)) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-/// Whether a cluster can be without the child's kind.
-fn is_optional(child: &Child) -> bool {
-    build::optional_kinds().iter().any(|kind| kind.kind == child.kind())
-}
-
-fn kind_missing(child: &Child) -> Obstacle {
-    let (kind, version) = (child.kind(), &child.resource.api_version);
-    Obstacle::new(
-        Reason::KindMissing,
-        format!("this cluster has no {kind} of {version}: install what brings it, or don't ask for it in the spec"),
-    )
 }
 
 /// The further services whose workloads have to wait, and why: for their migration, and before their first pod for the
