@@ -11,14 +11,14 @@ pub fn short(parts: &[&str]) -> String {
 }
 
 /// The checksum of a secret's value, to be shown on objects that more people can read than the secret. It is salted
-/// with the platform's uid, so that equal values of different platforms don't show as such.
-pub fn secret(platform_uid: &str, value: &[u8]) -> String {
-    secrets(platform_uid, [value])
+/// ([`super::Platform::salt`]), so that equal values of different platforms don't show as such.
+pub fn secret(salt: &str, value: &[u8]) -> String {
+    secrets(salt, [value])
 }
 
 /// The same for several values.
-pub(super) fn secrets<'a>(platform_uid: &'a str, values: impl IntoIterator<Item = &'a [u8]>) -> String {
-    hex(iter::once(platform_uid.as_bytes()).chain(values))[..32].to_owned()
+pub(super) fn secrets<'a>(salt: &'a str, values: impl IntoIterator<Item = &'a [u8]>) -> String {
+    hex(iter::once(salt.as_bytes()).chain(values))[..32].to_owned()
 }
 
 /// The checksum of a ConfigMap's data.

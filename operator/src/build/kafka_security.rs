@@ -108,14 +108,14 @@ pub struct Missing {
 
 impl KafkaCredentials {
     /// What pods depend on, to be shown on objects that more people can read than Secrets; none where nothing is secret.
-    pub fn checksum(&self, platform_uid: &str) -> Option<String> {
+    pub fn checksum(&self, salt: &str) -> Option<String> {
         let tls = self.tls.iter().flat_map(|tls| {
             let (certificate, key) = tls.client.as_ref().map_or(("", ""), |(certificate, key)| (certificate, key));
             [tls.ca.as_deref().unwrap_or_default(), certificate, key]
         });
         let sasl = self.sasl.iter().flat_map(|sasl| [sasl.username.as_str(), &sasl.password]);
         let parts: Vec<&[u8]> = tls.chain(sasl).map(str::as_bytes).collect();
-        parts.iter().any(|part| !part.is_empty()).then(|| checksum::secrets(platform_uid, parts))
+        parts.iter().any(|part| !part.is_empty()).then(|| checksum::secrets(salt, parts))
     }
 }
 
@@ -342,7 +342,9 @@ mod tests {
 
     #[test]
     fn the_checksum_changes_with_each_part_and_is_none_where_nothing_is_secret() {
-        let of = |entries: &[(&str, &[(&str, &str)])]| full().read(&secrets(entries)).unwrap().checksum("uid").unwrap();
+        let of = |entries: &[(&str, &[(&str, &str)])]| {
+            full().read(&secrets(entries)).unwrap().checksum("food/shop").unwrap()
+        };
         let before = of(&ALL);
         assert_eq!(before, of(&ALL));
         for (index, (name, pairs)) in ALL.iter().enumerate() {
@@ -354,7 +356,7 @@ mod tests {
                 assert_ne!(of(&entries), before);
             }
         }
-        let none = |spec| security(spec).read(&BTreeMap::new()).unwrap().checksum("uid");
+        let none = |spec| security(spec).read(&BTreeMap::new()).unwrap().checksum("food/shop");
         assert_eq!((none(json!({})), none(json!({ "tls": {} }))), (None, None));
     }
 }

@@ -229,6 +229,12 @@ impl Platform {
         Ok(platform)
     }
 
+    /// What makes the checksums of its secrets its own. One that is created again has the same, so that orphaned pods need
+    /// not be replaced.
+    pub fn salt(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
     /// The settings of `service`.
     pub fn service(&self, service: FoodService) -> Option<&ServiceSettings> {
         self.services.iter().find(|settings| settings.service == service)

@@ -144,7 +144,7 @@ pub fn kafka_credentials(
 /// What the children of a platform depend on, when this is its database's URL, and nothing that Kafka wants is secret.
 pub fn dereferenced(platform: &Platform, url: &[u8]) -> Dereferenced {
     Dereferenced {
-        database_checksum: checksum::secret(&platform.uid, url),
+        database_checksum: checksum::secret(&platform.salt(), url),
         database_port: Some(address(url).as_ref().map_or(DEFAULT_PORT, Address::port)),
         kafka_checksum: None,
     }

@@ -178,7 +178,7 @@ async fn bring_about(
         }
     }
     match kafka {
-        Ok(connection) => dereferenced.kafka_checksum = connection.credentials.checksum(&platform.uid),
+        Ok(connection) => dereferenced.kafka_checksum = connection.credentials.checksum(&platform.salt()),
         Err(obstacle) => {
             report.obstacles.push(obstacle);
             complete = false;

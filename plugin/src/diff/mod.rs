@@ -92,7 +92,7 @@ async fn dereference(cluster: &Cluster, platform: &Platform, live: &Live) -> Res
         }
     }
     let read = || {
-        let kafka_checksum = kafka_credentials(platform, &secrets)?.checksum(&platform.uid);
+        let kafka_checksum = kafka_credentials(platform, &secrets)?.checksum(&platform.salt());
         let url = database_url(platform, secrets.get(&platform.database.name))?;
         Ok(Dereferenced { kafka_checksum, ..dereferenced(platform, url) })
     };
