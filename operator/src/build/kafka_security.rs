@@ -100,8 +100,6 @@ impl fmt::Debug for KafkaCredentials {
 pub struct Missing {
     /// The Secret.
     pub name: String,
-    /// The key; none where the whole Secret isn't there.
-    pub key: Option<String>,
     /// What is wrong and what to do, to be put after the Secret's name.
     pub what: String,
 }
@@ -163,17 +161,16 @@ impl KafkaSecurity {
     /// When a Secret isn't there, or lacks a key, or its value is no text.
     pub fn read(&self, secrets: &BTreeMap<String, Secret>) -> Result<KafkaCredentials, Missing> {
         let value = |name: &str, key: &str, content: &str| {
-            let missing =
-                |key: Option<&str>, what| Missing { name: name.to_owned(), key: key.map(str::to_owned), what };
+            let missing = |what| Missing { name: name.to_owned(), what };
             let Some(secret) = secrets.get(name) else {
-                return Err(missing(None, format!("is not there: create it with key {key}, {content}")));
+                return Err(missing(format!("is not there: create it with key {key}, {content}")));
             };
             let value = secret.data.as_ref().and_then(|data| data.get(key)).filter(|value| !value.0.is_empty());
             let Some(value) = value else {
-                return Err(missing(Some(key), format!("has no key {key}: add it, with {content} as its value")));
+                return Err(missing(format!("has no key {key}: add it, with {content} as its value")));
             };
             String::from_utf8(value.0.clone())
-                .map_err(|_| missing(Some(key), format!("holds no text under key {key}: put {content} there")))
+                .map_err(|_| missing(format!("holds no text under key {key}: put {content} there")))
         };
         let of = |at: &SecretKey, content: &str| value(&at.name, &at.key, content);
         let tls = self.tls.as_ref().map(|tls| {
@@ -319,13 +316,15 @@ mod tests {
             let mut fewer = ALL.to_vec();
             fewer.remove(index);
             let missing = full().read(&secrets(&fewer)).unwrap_err();
-            assert_eq!((missing.name.as_str(), missing.key), (*name, None));
+            assert_eq!(missing.name, *name);
+            assert!(missing.what.starts_with("is not there: create it with key "), "{}", missing.what);
             for (key, _) in *pairs {
                 let rest: Vec<_> = pairs.iter().filter(|(other, _)| other != key).copied().collect();
                 fewer = ALL.to_vec();
                 fewer[index] = (name, &rest);
                 let missing = full().read(&secrets(&fewer)).unwrap_err();
-                assert_eq!((missing.name.as_str(), missing.key.as_deref()), (*name, Some(*key)));
+                assert_eq!(missing.name, *name);
+                assert!(missing.what.starts_with(&format!("has no key {key}: add it")), "{}", missing.what);
             }
         }
     }

@@ -136,7 +136,7 @@ pub fn kafka_credentials(
     secrets: &BTreeMap<String, Secret>,
 ) -> Result<KafkaCredentials, Obstacle> {
     platform.kafka_security.read(secrets).map_err(|missing| {
-        let Missing { name, what, .. } = missing;
+        let Missing { name, what } = missing;
         Obstacle::new(Reason::SecretNotFound, format!("Secret {}/{name} {what}", platform.namespace))
     })
 }

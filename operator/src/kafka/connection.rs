@@ -70,16 +70,21 @@ impl Clients {
     pub(super) fn get(&self, connection: &Connection) -> Result<Arc<Client>, Unreachable> {
         let now = Instant::now();
         let mut kept = lock(&self.0);
-        // They end when the lock is free again.
-        let _old: Vec<_> = kept.extract_if(.., |kept| now.duration_since(kept.used) > KEPT).collect();
-        if let Some(found) = kept.iter_mut().find(|kept| kept.connection == *connection) {
+        let old: Vec<_> = kept.extract_if(.., |kept| now.duration_since(kept.used) > KEPT).collect();
+        let found = kept.iter_mut().find(|kept| kept.connection == *connection).map(|found| {
             found.used = now;
-            return Ok(Arc::clone(&found.client));
-        }
-        let client = Arc::new(connection.client()?);
-        kept.push(Kept { connection: connection.clone(), client: Arc::clone(&client), used: now });
+            Arc::clone(&found.client)
+        });
+        let client = match found {
+            Some(client) => Ok(client),
+            None => connection.client().map(Arc::new).inspect(|client| {
+                kept.push(Kept { connection: connection.clone(), client: Arc::clone(client), used: now });
+            }),
+        };
         drop(kept);
-        Ok(client)
+        // Nobody waits for their end.
+        drop(old);
+        client
     }
 }
 

@@ -119,6 +119,10 @@ impl KafkaSecurity {
                 (true, true) => "sasl_ssl",
             },
         );
+        if self.kafka_tls && self.kafka_ca_file.is_none() {
+            // A library that is part of the program knows no place of the system's by itself.
+            config.set("ssl.ca.location", "probe");
+        }
         let files = [
             ("ssl.ca.location", &self.kafka_ca_file),
             ("ssl.certificate.location", &self.kafka_certificate_file),
@@ -166,6 +170,7 @@ mod tests {
         assert_eq!(configured(&[]), [some("plaintext"), None, None, None, None]);
         let tls = ["--kafka-tls", "--kafka-ca-file", "/ca", "--kafka-certificate-file", "/c", "--kafka-key-file", "/k"];
         assert_eq!(configured(&tls), [some("ssl"), some("/ca"), some("/k"), None, None]);
+        assert_eq!(configured(&["--kafka-tls"]), [some("ssl"), some("probe"), None, None, None]);
         let sasl = ["--kafka-sasl-mechanism", "SCRAM-SHA-512", "--kafka-username", "u", "--kafka-password", "p"];
         assert_eq!(configured(&sasl), [some("sasl_plaintext"), None, None, some("SCRAM-SHA-512"), some("p")]);
         assert_eq!(configured(&[&["--kafka-tls"], &sasl[..]].concat())[0], some("sasl_ssl"));

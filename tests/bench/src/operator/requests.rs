@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// How many requests there were; Leases, and what was refused for being stale, are left out of nothing but writes.
+/// How many requests there were, but for those about Leases.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Requests {
     /// get, list and the beginning of a watch.
     pub(crate) reads: u64,
-    /// create, update, patch and delete, but those of Leases.
+    /// create, update, patch and delete.
     pub(crate) writes: u64,
     /// The writes, by resource and subresource.
     pub(crate) by_resource: BTreeMap<String, u64>,
