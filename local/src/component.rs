@@ -117,6 +117,8 @@ impl Components<'_> {
             "--enable-aggregator-routing".to_owned(),
             format!("--audit-policy-file={}", self.audit_policy().display()),
             format!("--audit-log-path={}", self.logs.join("audit.log").display()),
+            // Who counts requests in it has to find all of them. In megabytes; the default is 100.
+            "--audit-log-maxsize=100000".to_owned(),
         ];
         if IpAddr::from(self.address).is_loopback() {
             arguments.push(format!("--bind-address={}", self.address));

@@ -115,7 +115,7 @@ async fn images_are_small() {
         let image = pod.and_then(|pod| pod.containers.into_iter().next()?.image).expect("a Deployment's image");
         let bytes = cluster.image_size(&image).await;
         let bytes = f64::from(u32::try_from(bytes).expect("less than 4 GB"));
-        let name = format!("image size, {service}");
+        let name = format!("image size as a registry has it, {service}");
         checks.push(Measurement { name: &name, value: bytes / MEGABYTE, unit: "MB", limit: 15.0 }.check());
     }
     within_limits(checks);

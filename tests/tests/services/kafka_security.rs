@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use tests::{
+    api::{fresh, order_of, text},
     platform::{Platform, Setup},
     process::Service,
     servers::{self, SecureKafka},
@@ -34,9 +35,9 @@ async fn orders_are_delivered_through_a_kafka_that_asks_who_is_there() {
 
     // The gateway's own way to Kafka, too.
     platform.kill(Service::Order).await;
-    let deferred = platform.api.place_one(&menu, 1).await;
+    let deferred = platform.api.place(&order_of(&menu, 1), Some(&fresh())).await.expect(202);
     platform.restart(Service::Order).await;
-    platform.api.follow(&deferred, "DELIVERED").await;
+    platform.api.follow(text(&deferred, "orderId"), "DELIVERED").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
