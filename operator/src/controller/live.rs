@@ -4,7 +4,7 @@ use std::{collections::HashMap, fmt::Debug, hash::Hash, pin::pin, sync::Arc, tim
 
 use futures::{
     FutureExt as _, StreamExt as _,
-    future::{BoxFuture, join, join_all, join3, pending},
+    future::{BoxFuture, join, join_all, join3, pending, select_all},
 };
 use k8s_openapi::{NamespaceResourceScope, api::core::v1 as core};
 use kube::{
@@ -19,6 +19,7 @@ use kube_runtime::{
 };
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
+use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
 use super::{
@@ -76,8 +77,8 @@ impl Children {
 }
 
 impl Live {
-    /// Starts to watch `namespace` (`None`: all of them). The future keeps the caches up to date and wakes platforms up;
-    /// it never ends.
+    /// Starts to watch `namespace` (`None`: all of them), which keeps the caches up to date and wakes platforms up. The
+    /// future ends only when a watch does, which is a bug of ours; with the future all watches end.
     pub(super) fn watch(client: &Client, namespace: Option<&str>, wake: &Wake) -> (Self, BoxFuture<'static, ()>) {
         let (changed, _) = watch::channel(());
         let mut tasks: Vec<BoxFuture<'static, ()>> = Vec::new();
@@ -125,8 +126,10 @@ impl Live {
 
         let (fills, filled) = watch::channel(false);
         let live = Self { platforms, children: Arc::new(children), pods, secrets, changed, filled };
-        tasks.push(live.fill(fills));
-        (live, join_all(tasks).map(drop).boxed())
+        tasks.push(live.fill(fills).then(|()| pending()).boxed());
+        // Each by itself, for what they tell has to be decoded, and writes wait for it.
+        let tasks = tasks.into_iter().map(|task| AbortOnDropHandle::new(tokio::spawn(task)));
+        (live, select_all(tasks.collect::<Vec<_>>()).map(drop).boxed())
     }
 
     /// Waits until every cache is filled.
