@@ -8,7 +8,7 @@ use std::{
     collections::HashMap,
     fmt, io,
     str::{self, FromStr},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::Mutex,
     time::Duration,
 };
 
@@ -21,7 +21,7 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 use url::{Host, Url};
 
-use crate::{controller::backoff, metrics};
+use crate::{controller::backoff, metrics, sync::lock};
 
 /// Between two questions to a database that answers.
 const INTERVAL: Duration = Duration::from_secs(15);
@@ -109,7 +109,7 @@ impl DatabaseWatch {
     /// What is known of the database of the platform `key`. Begins to ask when it is new; `wake` is called whenever what
     /// is known has changed.
     pub(crate) fn observe(&self, key: &str, address: &Address, wake: impl Fn() + Send + 'static) -> Answer {
-        let mut entries = self.lock();
+        let mut entries = lock(&self.0);
         if let Some(entry) = entries.get(key).filter(|entry| entry.address == *address) {
             return entry.answer.borrow().clone();
         }
@@ -121,12 +121,7 @@ impl DatabaseWatch {
 
     /// Forgets all platforms but those that `is_there` knows.
     pub(crate) fn retain(&self, is_there: impl Fn(&str) -> bool) {
-        self.lock().retain(|key, _| is_there(key));
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
-        // Every change under the lock is complete in itself, so a panic elsewhere leaves nothing half done.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0).retain(|key, _| is_there(key));
     }
 }
 

@@ -6,7 +6,7 @@
 //! and deletions name the version that they are about, and an apply says what the leader of a moment ago said.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     task::{Context, Poll},
     time::Instant,
 };
@@ -15,6 +15,8 @@ use futures::{FutureExt as _, future::BoxFuture};
 use http::{Method, Request};
 use tower::{BoxError, Layer, Service};
 
+use crate::sync::lock;
+
 /// The moment until which writes are let through. Cheap to clone; all clones are one fence.
 #[derive(Clone, Debug, Default)]
 pub struct Fence(Arc<Mutex<Option<Instant>>>);
@@ -22,12 +24,12 @@ pub struct Fence(Arc<Mutex<Option<Instant>>>);
 impl Fence {
     /// Lets writes through until then.
     pub fn open_until(&self, moment: Instant) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(moment);
+        *lock(&self.0) = Some(moment);
     }
 
     /// Whether writes are let through.
     pub fn is_open(&self, now: Instant) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| now < until)
+        lock(&self.0).is_some_and(|until| now < until)
     }
 }
 

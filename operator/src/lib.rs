@@ -10,6 +10,7 @@ pub mod health;
 mod kafka;
 pub mod leader;
 pub mod metrics;
+mod sync;
 pub mod telemetry;
 
 pub use api::crd_yaml;

@@ -13,7 +13,7 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 
-use super::{labels, names, platform::Platform};
+use super::{labels, names, platform::Platform, secret};
 use crate::api::FoodService;
 
 /// The annotation that says since when the tokens are these.
@@ -27,8 +27,6 @@ const NEXT: &str = "next";
 const VOLUME: &str = "cancellation-tokens";
 /// Where it is mounted.
 const DIRECTORY: &str = "/var/run/secrets/foodplatform.dev/cancellation-tokens";
-/// The group of the pod may read, and nobody may write.
-const MODE: i32 = 0o440;
 
 /// The tokens.
 #[derive(Clone, Eq, PartialEq)]
@@ -99,17 +97,12 @@ pub(super) fn mounted(platform: &Platform, service: FoodService) -> Option<(Volu
         secret: Some(SecretVolumeSource {
             secret_name: Some(names::cancellation_tokens(&platform.name)),
             items,
-            default_mode: Some(MODE),
+            default_mode: Some(secret::MODE),
             ..Default::default()
         }),
         ..Default::default()
     };
-    let mount = VolumeMount {
-        name: VOLUME.to_owned(),
-        mount_path: DIRECTORY.to_owned(),
-        read_only: Some(true),
-        ..Default::default()
-    };
+    let mount = secret::mount(VOLUME, DIRECTORY);
     Some((volume, mount, EnvVar { name: name.to_owned(), value: Some(value), ..Default::default() }))
 }
 

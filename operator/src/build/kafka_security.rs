@@ -4,11 +4,10 @@
 use std::{collections::BTreeMap, fmt};
 
 use k8s_openapi::api::core::v1::{
-    EnvVar, EnvVarSource, KeyToPath, ProjectedVolumeSource, Secret, SecretKeySelector, SecretProjection, Volume,
-    VolumeMount, VolumeProjection,
+    EnvVar, KeyToPath, ProjectedVolumeSource, Secret, SecretProjection, Volume, VolumeMount, VolumeProjection,
 };
 
-use super::checksum;
+use super::{checksum, secret};
 use crate::api::{KafkaSaslSpec, KafkaSpec, KafkaTlsSpec, SaslMechanism, defaults};
 
 /// The volume's name in a pod.
@@ -21,8 +20,6 @@ const CA_FILE: &str = "ca.crt";
 const CERTIFICATE: &str = "tls.crt";
 /// The file with that certificate's key, and its key in a Secret.
 const KEY: &str = "tls.key";
-/// The group of the pod may read, and nobody may write.
-const MODE: i32 = 0o440;
 
 /// What is shown to brokers and asked of them, by reference.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -162,14 +159,8 @@ impl KafkaSecurity {
     pub fn read(&self, secrets: &BTreeMap<String, Secret>) -> Result<KafkaCredentials, Missing> {
         let value = |name: &str, key: &str, content: &str| {
             let missing = |what| Missing { name: name.to_owned(), what };
-            let Some(secret) = secrets.get(name) else {
-                return Err(missing(format!("is not there: create it with key {key}, {content}")));
-            };
-            let value = secret.data.as_ref().and_then(|data| data.get(key)).filter(|value| !value.0.is_empty());
-            let Some(value) = value else {
-                return Err(missing(format!("has no key {key}: add it, with {content} as its value")));
-            };
-            String::from_utf8(value.0.clone())
+            let value = secret::value(secrets.get(name), key, content).map_err(missing)?;
+            String::from_utf8(value.to_vec())
                 .map_err(|_| missing(format!("holds no text under key {key}: put {content} there")))
         };
         let of = |at: &SecretKey, content: &str| value(&at.name, &at.key, content);
@@ -200,18 +191,7 @@ impl KafkaSecurity {
             ..Default::default()
         };
         let file = |name: &str, file: &str| plain(name, &format!("{DIRECTORY}/{file}"));
-        let secret = |name: &str, at: &SecretKey| EnvVar {
-            name: name.to_owned(),
-            value_from: Some(EnvVarSource {
-                secret_key_ref: Some(SecretKeySelector {
-                    name: at.name.clone(),
-                    key: at.key.clone(),
-                    ..Default::default()
-                }),
-                ..Default::default()
-            }),
-            ..Default::default()
-        };
+        let secret = |name: &str, at: &SecretKey| secret::variable(name, &at.name, &at.key);
         let mut environment = Vec::new();
         if let Some(tls) = &self.tls {
             environment.push(plain("KAFKA_TLS", "true"));
@@ -249,16 +229,10 @@ impl KafkaSecurity {
         }
         let volume = Volume {
             name: VOLUME.to_owned(),
-            projected: Some(ProjectedVolumeSource { default_mode: Some(MODE), sources: Some(sources) }),
+            projected: Some(ProjectedVolumeSource { default_mode: Some(secret::MODE), sources: Some(sources) }),
             ..Default::default()
         };
-        let mount = VolumeMount {
-            name: VOLUME.to_owned(),
-            mount_path: DIRECTORY.to_owned(),
-            read_only: Some(true),
-            ..Default::default()
-        };
-        Some((volume, mount))
+        Some((volume, secret::mount(VOLUME, DIRECTORY)))
     }
 }
 

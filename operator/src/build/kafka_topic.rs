@@ -19,7 +19,7 @@ pub(crate) fn resources() -> [ApiResource; 2] {
 }
 
 /// The KafkaTopics of a platform, in the order of its topics; none where somebody else makes them.
-pub(super) fn all(platform: &Platform) -> Vec<DynamicObject> {
+pub(crate) fn all(platform: &Platform) -> Vec<DynamicObject> {
     let one = |cluster| platform.topics.iter().map(move |topic| build(platform, cluster, topic)).collect();
     platform.strimzi.as_ref().map(one).unwrap_or_default()
 }

@@ -32,6 +32,7 @@ mod pod;
 pub mod pvc;
 pub mod quantity;
 mod resources;
+pub mod secret;
 mod service;
 mod service_account;
 pub mod topic_records;

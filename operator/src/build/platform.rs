@@ -6,13 +6,12 @@ use k8s_openapi::{
     api::core::v1::{Affinity, ResourceRequirements},
     apimachinery::pkg::apis::meta::v1::OwnerReference,
 };
-use kube::{Resource as _, core::DynamicObject};
+use kube::Resource as _;
 use serde_json::Value;
 
 use super::{
     invalid::InvalidPlatform,
     kafka_security::KafkaSecurity,
-    kafka_topic,
     network_policy::Traffic,
     quantity::Quantity,
     resources,
@@ -45,9 +44,7 @@ pub struct Platform {
     pub topics: Vec<WantedTopic>,
     /// Who makes the topics and changes them.
     pub topic_management: TopicManagement,
-    /// The KafkaTopics by which Strimzi is asked for them, in the order of the topics; none where it isn't.
-    pub kafka_topics: Vec<DynamicObject>,
-    /// Whose Topic Operator it is.
+    /// Whose Topic Operator is asked for them; none where Strimzi isn't.
     pub strimzi: Option<StrimziSpec>,
     /// What becomes of them when the platform is deleted.
     pub topic_deletion: DeletionPolicy,
@@ -195,7 +192,7 @@ impl Platform {
             FoodService::ALL.into_iter().map(|service| service_settings(spec, service)).collect::<Result<_, _>>()?;
         let rollout = spec.rollout.clone().unwrap_or_default();
         let secret = &spec.database.secret_ref;
-        let mut platform = Self {
+        Ok(Self {
             topics: topics::wanted(&spec.kafka, &topic_prefix)?,
             name,
             namespace,
@@ -223,10 +220,7 @@ impl Platform {
             pull_policy: spec.image.pull_policy,
             pull_secrets: spec.image.pull_secrets.clone().unwrap_or_default(),
             strimzi: spec.kafka.strimzi.clone(),
-            kafka_topics: Vec::new(),
-        };
-        platform.kafka_topics = kafka_topic::all(&platform);
-        Ok(platform)
+        })
     }
 
     /// What makes the checksums of its secrets its own. One that is created again has the same, so that orphaned pods need

@@ -2,13 +2,13 @@
 
 use k8s_openapi::api::core::v1::{
     Capabilities, ConfigMapEnvSource, Container, EnvFromSource, EnvVar, EnvVarSource, LocalObjectReference,
-    ObjectFieldSelector, PodSecurityContext, PodSpec, SeccompProfile, SecretKeySelector, SecurityContext,
-    Toleration as ApiToleration,
+    ObjectFieldSelector, PodSecurityContext, PodSpec, SeccompProfile, SecurityContext, Toleration as ApiToleration,
 };
 
 use super::{
     names,
-    platform::{Platform, ServiceSettings},
+    platform::{DatabaseSecret, Platform, ServiceSettings},
+    secret,
 };
 use crate::api::{TaintEffect, Toleration, TolerationOperator, Variable};
 
@@ -96,26 +96,18 @@ fn toleration(wanted: &Toleration) -> ApiToleration {
 /// What the ConfigMap can't hold: the pod's own name, and the database's URL, which is a secret. And what goes before the
 /// ConfigMap.
 fn environment(platform: &Platform, settings: &ServiceSettings) -> Vec<EnvVar> {
-    let from = |name: &str, source| EnvVar { name: name.to_owned(), value_from: Some(source), ..Default::default() };
-    let mut environment = vec![from(
-        "POD_NAME",
-        EnvVarSource {
+    let pod_name = EnvVar {
+        name: "POD_NAME".to_owned(),
+        value_from: Some(EnvVarSource {
             field_ref: Some(ObjectFieldSelector { field_path: "metadata.name".to_owned(), ..Default::default() }),
             ..Default::default()
-        },
-    )];
+        }),
+        ..Default::default()
+    };
+    let mut environment = vec![pod_name];
     if settings.service.has_database() {
-        environment.push(from(
-            "DATABASE_URL",
-            EnvVarSource {
-                secret_key_ref: Some(SecretKeySelector {
-                    name: platform.database.name.clone(),
-                    key: platform.database.key.clone(),
-                    ..Default::default()
-                }),
-                ..Default::default()
-            },
-        ));
+        let DatabaseSecret { name, key } = &platform.database;
+        environment.push(secret::variable("DATABASE_URL", name, key));
     }
     for Variable { name, value } in settings.pods.env.iter().flatten() {
         environment.push(EnvVar { name: name.clone(), value: Some(value.clone()), ..Default::default() });

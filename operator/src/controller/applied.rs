@@ -9,7 +9,7 @@ use std::{
 use serde::Serialize;
 use serde_json::Value;
 
-use super::context::lock;
+use crate::sync::lock;
 
 /// What is remembered, by the platform's uid and the child's key.
 #[derive(Default)]

@@ -78,12 +78,18 @@ impl<T> Default for Cache<T> {
 impl<T: Clone> Cache<T> {
     /// Takes in an event of the watch; `keep` is what is kept of an object.
     pub(super) fn take_in<K: Resource>(&self, event: &Event<K>, keep: impl Fn(&K) -> T) {
+        // Whoever reads need not wait for this.
+        let kept = match event {
+            Event::Apply(object) | Event::InitApply(object) => Some(keep(object)),
+            Event::Delete(_) | Event::Init | Event::InitDone => None,
+        };
         // Every change under the lock is complete in itself, so a panic elsewhere leaves nothing half done.
         let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);
         let insert = |namespaces: &mut HashMap<String, Namespace<T>>, object: &K| {
+            let Some(kept) = kept else { return };
             let (namespace, platform) = (object.namespace().unwrap_or_default(), object.labels().get(labels::INSTANCE));
             let platform = platform.map_or("", String::as_str);
-            namespaces.entry(namespace).or_default().insert(&object.name_any(), platform, keep(object));
+            namespaces.entry(namespace).or_default().insert(&object.name_any(), platform, kept);
         };
         match event {
             Event::Apply(object) => insert(&mut objects.there, object),

@@ -13,12 +13,13 @@ use tracing::info;
 
 use super::{
     apply::{self, Failure},
-    context::{Context, lock, request},
+    context::{Context, request},
     error::Step,
 };
 use crate::{
     build::{CancellationTokens, FIELD_MANAGER, Platform, names},
     metrics,
+    sync::lock,
 };
 
 /// How long a token is the current one. A pod sees a change of a Secret within minutes, far sooner.

@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     future::Future,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -21,7 +21,7 @@ use super::{
     error::{Error, Step},
     live::{Live, Wake},
 };
-use crate::{database::DatabaseWatch, kafka::keeper::TopicKeeper};
+use crate::{database::DatabaseWatch, kafka::keeper::TopicKeeper, sync::lock};
 
 /// For one request to the API server, retries included. Watches have their own.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
@@ -106,11 +106,6 @@ impl Context {
         self.secrets.retain(is_there);
         self.cancellation_tokens.retain(is_there);
     }
-}
-
-/// Every change under these locks is complete in itself, so a panic elsewhere leaves nothing half done.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Sends one request, with a time-out.

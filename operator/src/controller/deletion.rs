@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     api::{DeletionPolicy, FoodPlatform, TopicManagement},
-    build::{Platform, Record, names},
+    build::{Platform, Record, kafka_topic, names},
     kafka::{direct, strimzi},
     metrics,
 };
@@ -160,8 +160,9 @@ async fn delete_topics(
 ) -> Result<Result<usize, String>, Error> {
     let impossible = |why: &dyn std::fmt::Display| Ok(Err(format!("the topics can't be deleted: {why}")));
     if platform.topic_management == TopicManagement::Strimzi {
-        return match strimzi::delete(&context.client, &platform.kafka_topics).await {
-            Ok(0) => Ok(Ok(platform.kafka_topics.len())),
+        let kafka_topics = kafka_topic::all(platform);
+        return match strimzi::delete(&context.client, &kafka_topics).await {
+            Ok(0) => Ok(Ok(kafka_topics.len())),
             Ok(left) => Ok(Err(format!("{left} KafkaTopics have yet to go, and Strimzi to delete their topics"))),
             Err(sentence) => impossible(&sentence),
         };

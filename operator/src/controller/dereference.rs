@@ -10,14 +10,15 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 
 use super::{
-    context::{Context, lock, request},
+    context::{Context, request},
     error::{Error, Step},
     obstacle::{Obstacle, Reason},
 };
 use crate::{
-    build::{DatabaseSecret, Dereferenced, KafkaCredentials, KafkaSecurity, Missing, Platform, checksum},
+    build::{DatabaseSecret, Dereferenced, KafkaCredentials, KafkaSecurity, Missing, Platform, checksum, secret},
     database::{Address, DEFAULT_PORT},
     kafka::connection::Connection,
+    sync::lock,
 };
 
 /// What was read of Secrets, by the platform's uid.
@@ -77,14 +78,11 @@ impl Secrets {
 /// When the API server can't be asked. A Secret that isn't there or lacks the key is an obstacle.
 pub(super) async fn database(context: &Context, platform: &Platform) -> Result<Result<Database, Obstacle>, Error> {
     let name = &platform.database.name;
-    let namespace = &platform.namespace;
-    let watched = context.live.secret_version(namespace, name);
+    let watched = context.live.secret_version(&platform.namespace, name);
     if let Some(database) = watched.and_then(|version| context.secrets.get(platform, &version)) {
         return Ok(Ok(database));
     }
-    let api = context.api::<Secret>(namespace);
-    let what = || format!("reading Secret {namespace}/{name}");
-    let secret = request(Step::Dereference, what, api.get_opt(name)).await?;
+    let secret = read(context, platform, name).await?;
     let url = match database_url(platform, secret.as_ref()) {
         Ok(url) => url,
         Err(obstacle) => return Ok(Err(obstacle)),
@@ -109,11 +107,9 @@ pub(super) async fn kafka(context: &Context, platform: &Platform) -> Result<Resu
     if let Some(credentials) = context.secrets.kafka(platform, &watched) {
         return Ok(Ok(connection(credentials)));
     }
-    let api = context.api::<Secret>(namespace);
     let mut secrets = BTreeMap::new();
     for name in &names {
-        let what = || format!("reading Secret {namespace}/{name}");
-        if let Some(secret) = request(Step::Dereference, what, api.get_opt(name)).await? {
+        if let Some(secret) = read(context, platform, name).await? {
             secrets.insert((*name).to_owned(), secret);
         }
     }
@@ -135,10 +131,7 @@ pub fn kafka_credentials(
     platform: &Platform,
     secrets: &BTreeMap<String, Secret>,
 ) -> Result<KafkaCredentials, Obstacle> {
-    platform.kafka_security.read(secrets).map_err(|missing| {
-        let Missing { name, what } = missing;
-        Obstacle::new(Reason::SecretNotFound, format!("Secret {}/{name} {what}", platform.namespace))
-    })
+    platform.kafka_security.read(secrets).map_err(|Missing { name, what }| lacking(platform, &name, &what))
 }
 
 /// What the children of a platform depend on, when this is its database's URL, and nothing that Kafka wants is secret.
@@ -159,13 +152,18 @@ fn address(url: &[u8]) -> Option<Address> {
 /// # Errors
 /// When the Secret isn't there or lacks the key.
 pub fn database_url<'a>(platform: &Platform, secret: Option<&'a Secret>) -> Result<&'a [u8], Obstacle> {
-    let Platform { namespace, database: DatabaseSecret { name, key }, .. } = platform;
-    let missing = |what: String| Obstacle::new(Reason::SecretNotFound, format!("Secret {namespace}/{name} {what}"));
-    let Some(secret) = secret else {
-        return Err(missing(format!("is not there: create it with key {key}, the database's URL")));
-    };
-    match secret.data.as_ref().and_then(|data| data.get(key)) {
-        Some(url) if !url.0.is_empty() => Ok(&url.0),
-        _ => Err(missing(format!("has no key {key}: add it, with the database's URL as its value"))),
-    }
+    let DatabaseSecret { name, key } = &platform.database;
+    secret::value(secret, key, "the database's URL").map_err(|what| lacking(platform, name, &what))
+}
+
+/// A Secret lacks something.
+fn lacking(platform: &Platform, name: &str, what: &str) -> Obstacle {
+    Obstacle::new(Reason::SecretNotFound, format!("Secret {}/{name} {what}", platform.namespace))
+}
+
+/// Reads a Secret of the platform's namespace.
+async fn read(context: &Context, platform: &Platform, name: &str) -> Result<Option<Secret>, Error> {
+    let namespace = &platform.namespace;
+    let what = || format!("reading Secret {namespace}/{name}");
+    request(Step::Dereference, what, context.api::<Secret>(namespace).get_opt(name)).await
 }

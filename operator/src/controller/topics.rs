@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     api::{FoodPlatformStatus, TopicManagement, TopicState},
-    build::{FIELD_MANAGER, Platform, Record, Records, names, topic_records},
+    build::{FIELD_MANAGER, Platform, Record, Records, kafka_topic, names, topic_records},
     kafka::{
         Fate,
         connection::Connection,
@@ -35,7 +35,7 @@ pub(super) fn observe(
         connection,
         topics: platform.topics.clone(),
         management: platform.topic_management,
-        kafka_topics: platform.kafka_topics.clone(),
+        kafka_topics: kafka_topic::all(platform),
         adopt: platform.adopts_topics,
         records: records(context, platform, status),
     };

@@ -1,7 +1,7 @@
 //! The way to a Kafka cluster, and what its client complains of.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -9,7 +9,7 @@ use rdkafka::{ClientConfig, admin::AdminClient, client::DefaultClientContext, er
 use tokio::{net::TcpStream, time::timeout};
 
 use super::{Unreachable, native};
-use crate::build::KafkaCredentials;
+use crate::{build::KafkaCredentials, sync::lock};
 
 /// For opening a connection to one bootstrap server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -86,11 +86,6 @@ impl Clients {
         drop(old);
         client
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Every change under these locks is complete in itself, so a panic elsewhere leaves nothing half done.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A complaint without the broker before it and the time after it.

@@ -124,7 +124,7 @@ impl Session {
         wanted: &WantedTopic,
         live: Result<Option<LiveTopic>, String>,
     ) -> Result<TopicReport, Unreachable> {
-        let mut report = TopicReport { name: wanted.name.clone(), partitions: None, id: None, fate: Fate::AsWanted };
+        let mut report = TopicReport::new(wanted);
         let live = match live {
             Ok(live) => live,
             Err(sentence) => return Ok(TopicReport { fate: Fate::Refused(sentence), ..report }),

@@ -5,7 +5,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -21,6 +21,7 @@ use crate::{
     api::TopicManagement,
     build::{Records, WantedTopic},
     controller::backoff,
+    sync::lock,
 };
 
 /// Between two checks of topics that are as wanted.
@@ -105,7 +106,7 @@ impl TopicKeeper {
         wake: impl FnOnce() + Send + 'static,
     ) -> Known {
         let now = Instant::now();
-        let mut entries = self.lock();
+        let mut entries = lock(&self.entries);
         let entry = entries.entry(key.to_owned()).or_insert_with(|| Entry::new(request.clone(), now));
         if entry.request.asks_for_the_same_as(request) && !entry.waits_for_records() {
             // What was found is recorded by now.
@@ -124,7 +125,7 @@ impl TopicKeeper {
 
     /// Forgets all platforms but those that `is_there` knows.
     pub(crate) fn retain(&self, is_there: impl Fn(&str) -> bool) {
-        self.lock().retain(|key, _| is_there(key));
+        lock(&self.entries).retain(|key, _| is_there(key));
     }
 
     async fn check(self: Arc<Self>, key: String, request: Request, wake: impl FnOnce() + Send + 'static) {
@@ -143,15 +144,10 @@ impl TopicKeeper {
             Err(Unreachable(format!("Kafka at {servers} answers too slowly to check the topics; retrying")))
         });
         crate::metrics::topics_checked(if is_settled(&outcome) { "good" } else { "bad" });
-        if let Some(entry) = self.lock().get_mut(&key) {
+        if let Some(entry) = lock(&self.entries).get_mut(&key) {
             entry.finish(&request, outcome, Instant::now());
         }
         wake();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
-        // Every change under the lock is complete in itself, so a panic elsewhere leaves nothing half done.
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -11,6 +11,8 @@ pub(crate) mod plan;
 pub(crate) mod strimzi;
 mod words;
 
+use crate::build::WantedTopic;
+
 /// A topic after it has been brought to what is wanted, as far as Kafka can and may.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct TopicReport {
@@ -25,6 +27,11 @@ pub(crate) struct TopicReport {
 }
 
 impl TopicReport {
+    /// Of a topic of which nothing is known yet.
+    fn new(wanted: &WantedTopic) -> Self {
+        Self { name: wanted.name.clone(), partitions: None, id: None, fate: Fate::AsWanted }
+    }
+
     /// Takes in what the topic is.
     fn show(&mut self, live: Option<&plan::LiveTopic>) {
         self.partitions = live.map(|live| live.partitions);

@@ -37,7 +37,7 @@ pub(super) async fn ensure(client: &Client, kafka: &Arc<Clients>, request: &Requ
     let resource = served(client).await;
     let mut reports = Vec::new();
     for ((wanted, built), live) in request.topics.iter().zip(&request.kafka_topics).zip(live) {
-        let mut report = TopicReport { name: wanted.name.clone(), partitions: None, id: None, fate: Fate::AsWanted };
+        let mut report = TopicReport::new(wanted);
         report.fate = match (&resource, live) {
             (Err(sentence), _) => Fate::Refused(sentence.clone()),
             (_, Err(sentence)) => Fate::Refused(sentence),
