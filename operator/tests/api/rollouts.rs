@@ -62,10 +62,15 @@ async fn a_stuck_rollout_says_why_and_a_corrected_tag_wins() {
 
     world.pods(Fate::NoImage(":2.0.0"));
     world.patch::<FoodPlatform>("shop", tag("2.0.0")).await;
-    let shop = world.shop_when("stalled", |shop| is(shop, STALLED, "True", "ImagePullBackOff")).await;
-    assert!(message(&shop, STALLED).contains("registry.test/food/order:2.0.0"), "{}", message(&shop, STALLED));
     // Those that migrate are not even begun; the gateway's new pod waits beside the old one.
-    let shop = world.shop_when("stalled everywhere", |shop| message(shop, STALLED).contains("gateway:2.0.0")).await;
+    let shop = world
+        .shop_when("stalled everywhere", |shop| {
+            is(shop, STALLED, "True", "ImagePullBackOff")
+                && ["order", "gateway"]
+                    .iter()
+                    .all(|s| message(shop, STALLED).contains(&format!("registry.test/food/{s}:2.0.0")))
+        })
+        .await;
     assert_eq!(order(&shop).image, "registry.test/food/order:1.0.0");
     assert_eq!(order(&shop).last_ready_image.as_deref(), Some("registry.test/food/order:1.0.0"));
     let left = names::<Pod>(&world, "foodplatform.dev/role=serve").await;
