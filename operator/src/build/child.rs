@@ -65,9 +65,9 @@ impl Child {
     }
 }
 
-/// The same object without its type.
+/// The same object for the dynamic API.
 #[expect(clippy::expect_used, reason = "a Kubernetes type always is a JSON object with metadata, and string keys")]
-fn dynamic<K: Serialize>(object: &K) -> DynamicObject {
+pub(super) fn dynamic<K: Serialize>(object: &K) -> DynamicObject {
     let value = serde_json::to_value(object).expect("serialises");
     serde_json::from_value(value).expect("is an object with metadata")
 }

@@ -13,7 +13,7 @@ use crate::sync::lock;
 
 /// What is remembered, by the platform's uid and the child's key.
 #[derive(Default)]
-pub(super) struct Applied(Mutex<HashMap<String, HashMap<String, Memory>>>);
+pub(super) struct Applied(Mutex<HashMap<String, HashMap<u64, Memory>>>);
 
 /// What is remembered of one child. All but the version are hashes.
 #[derive(Clone, Copy, Default)]
@@ -33,40 +33,32 @@ impl Applied {
     }
 
     /// Whether exactly this was applied and became that.
-    pub(super) fn became(&self, uid: &str, key: &str, built: u64, live: u64) -> bool {
+    pub(super) fn became(&self, uid: &str, key: u64, built: u64, live: u64) -> bool {
         self.get(uid, key).applied == Some((built, live))
     }
 
     /// Remembers what was applied and what became of it.
-    pub(super) fn remember(&self, uid: &str, key: &str, built: u64, live: u64) {
+    pub(super) fn remember(&self, uid: &str, key: u64, built: u64, live: u64) {
         self.set(uid, key, |memory| memory.applied = Some((built, live)));
     }
 
     /// Whether this version was found to be as it was built.
-    pub(super) fn is_good(&self, uid: &str, key: &str, built: u64, version: u64) -> bool {
+    pub(super) fn is_good(&self, uid: &str, key: u64, built: u64, version: u64) -> bool {
         self.get(uid, key).good == Some((built, version))
     }
 
     /// Remembers that this version is as it was built.
-    pub(super) fn found_good(&self, uid: &str, key: &str, built: u64, version: u64) {
+    pub(super) fn found_good(&self, uid: &str, key: u64, built: u64, version: u64) {
         self.set(uid, key, |memory| memory.good = Some((built, version)));
     }
 
-    fn get(&self, uid: &str, key: &str) -> Memory {
-        lock(&self.0).get(uid).and_then(|children| children.get(key)).copied().unwrap_or_default()
+    fn get(&self, uid: &str, key: u64) -> Memory {
+        lock(&self.0).get(uid).and_then(|children| children.get(&key)).copied().unwrap_or_default()
     }
 
-    fn set(&self, uid: &str, key: &str, set: impl FnOnce(&mut Memory)) {
+    fn set(&self, uid: &str, key: u64, set: impl FnOnce(&mut Memory)) {
         let mut platforms = lock(&self.0);
-        let children = platforms.entry(uid.to_owned()).or_default();
-        match children.get_mut(key) {
-            Some(memory) => set(memory),
-            None => {
-                let mut memory = Memory::default();
-                set(&mut memory);
-                children.insert(key.to_owned(), memory);
-            }
-        }
+        set(platforms.entry(uid.to_owned()).or_default().entry(key).or_default());
     }
 }
 

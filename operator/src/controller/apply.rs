@@ -2,22 +2,21 @@
 
 use kube::{
     ResourceExt as _,
-    api::{DynamicObject, Patch, PatchParams},
+    api::{DynamicObject, ObjectMeta},
 };
 use serde_json::{Value, json};
 use tracing::{info, warn};
 
 use super::{
     applied::{hash, hash_of_live},
-    context::{Context, request},
+    context::Context,
     diff,
-    error::{Error, Step},
+    error::Error,
     obstacle::{Obstacle, Reason},
+    pack::version,
+    server_side_apply::{self, Creation},
 };
-use crate::{
-    build::{ApplyMode, Child, FIELD_MANAGER, Platform, Replicas, labels, pvc},
-    metrics,
-};
+use crate::build::{ApplyMode, Child, FIELD_MANAGER, Platform, Replicas, labels, pvc};
 
 /// The field manager that holds a Deployment's `replicas` while it passes from us to an autoscaler.
 pub(super) const SCALE_MANAGER: &str = "foodplatform-operator-scale";
@@ -64,24 +63,26 @@ pub(super) async fn apply(
     let namespace = &platform.namespace;
     let (key, built) = (key(child), hash(&child.object));
     let known = context.live.version(&kind, namespace, &name);
-    if known.is_some_and(|version| context.applied.is_good(&platform.uid, &key, built, version)) {
+    if known.is_some_and(|version| context.applied.is_good(&platform.uid, key, built, version)) {
         return Ok(Change::None);
     }
     let live = match context.live.child(&kind, namespace, &name) {
-        Some(live) => Some(live),
+        Some(live) => live,
         // It may be there without our label, or not have come by the watch yet.
-        None => find(context, platform, child).await?,
-    };
-    let Some(live) = live else {
-        let created = write(context, platform, child, None).await?;
-        remember(context, platform, child, &created);
-        return Ok(Change::Created);
+        None => match server_side_apply::create(context, &child.resource, &child.object).await? {
+            Creation::Found(live) => live,
+            Creation::Made(made) => {
+                if is_as_built(context, platform, child, &made) && needs_no_notes(child) {
+                    version(&made).inspect(|made| context.applied.found_good(&platform.uid, key, built, *made));
+                }
+                return Ok(Change::Created);
+            }
+        },
     };
     admit(platform, &kind, &live)?;
     let good = |change: Change| {
-        // A note is to be made each time.
-        if change == Change::None && kind != "PersistentVolumeClaim" {
-            known.inspect(|version| context.applied.found_good(&platform.uid, &key, built, *version));
+        if change == Change::None && needs_no_notes(child) {
+            known.inspect(|version| context.applied.found_good(&platform.uid, key, built, *version));
         }
         change
     };
@@ -104,24 +105,22 @@ pub(super) async fn apply(
 async fn update(context: &Context, platform: &Platform, child: &Child, live: &DynamicObject) -> Result<Change, Error> {
     let (kind, name) = (child.kind(), child.name());
     let (built, current) = (to_value(&child.object), to_value(live));
-    let applied = || context.applied.became(&platform.uid, &key(child), hash(&child.object), hash_of_live(&current));
+    let applied = || context.applied.became(&platform.uid, key(child), hash(&child.object), hash_of_live(&current));
     let difference = diff::difference(&built, &current, FIELD_MANAGER).filter(|_| !applied());
     let replicas = replicas_to_hand_over(platform, child, &built, &current);
     if let Some(replicas) = replicas {
         info!(kind, name, replicas, "handing over the replicas");
-        hand_over_replicas(context, platform, child, live, replicas).await?;
+        hand_over_replicas(context, child, live, replicas).await?;
     }
     let Some(difference) = difference else {
         return Ok(if replicas.is_some() { Change::Updated } else { Change::None });
     };
     info!(kind, name, ?difference, "applying");
+    let mut object = child.object.clone();
     // A hand-over has made a newer version of it.
-    let version = if replicas.is_some() { None } else { live.resource_version() };
-    let written = write(context, platform, child, version).await?;
-    remember(context, platform, child, &written);
-    if let Some(difference) = diff::difference(&built, &to_value(&written), FIELD_MANAGER) {
-        warn!(kind, name, ?difference, "the API server keeps a field in another form than built");
-    }
+    object.metadata.resource_version = live.resource_version().filter(|_| replicas.is_none());
+    let written = server_side_apply::apply(context, &child.resource, FIELD_MANAGER, &object).await?;
+    is_as_built(context, platform, child, &written);
     Ok(Change::Updated)
 }
 
@@ -160,12 +159,6 @@ fn is_labelled(platform: &Platform, live: &DynamicObject) -> bool {
     is(labels::MANAGED_BY, labels::MANAGER) && is(labels::INSTANCE, &platform.name)
 }
 
-async fn find(context: &Context, platform: &Platform, child: &Child) -> Result<Option<DynamicObject>, Failure> {
-    let name = child.name();
-    let api = context.dynamic_api(&platform.namespace, &child.resource);
-    Ok(request(Step::Apply, || what("reading", platform, child), api.get_opt(&name)).await?)
-}
-
 /// The replicas to set for an autoscaler to go on from: the live ones while they are still ours, and its fewest where
 /// there are none, for it leaves a Deployment alone that has no replicas.
 pub fn replicas_to_hand_over(platform: &Platform, child: &Child, built: &Value, live: &Value) -> Option<i64> {
@@ -186,57 +179,39 @@ pub fn replicas_to_hand_over(platform: &Platform, child: &Child, built: &Value, 
 /// Sets the number of replicas by a second field manager. Dropping our own field alone would set it to 1.
 async fn hand_over_replicas(
     context: &Context,
-    platform: &Platform,
     child: &Child,
     live: &DynamicObject,
     replicas: i64,
 ) -> Result<(), Error> {
-    let name = child.name();
-    let patch = json!({
-        "apiVersion": child.resource.api_version,
-        "kind": child.resource.kind,
-        "metadata": { "name": name, "resourceVersion": live.resource_version() },
-        "spec": { "replicas": replicas },
-    });
-    let api = context.dynamic_api(&platform.namespace, &child.resource);
-    let parameters = PatchParams::apply(SCALE_MANAGER).force();
-    let what = || what("handing over the replicas of", platform, child);
-    let written = request(Step::Apply, what, api.patch(&name, &parameters, &Patch::Apply(&patch))).await?;
-    metrics::written(child.kind(), "apply");
-    context.live.catch_up(child.kind(), &written).await;
+    let metadata = ObjectMeta {
+        name: live.metadata.name.clone(),
+        namespace: live.metadata.namespace.clone(),
+        resource_version: live.resource_version(),
+        ..Default::default()
+    };
+    let data = json!({ "spec": { "replicas": replicas } });
+    let object = DynamicObject { types: child.object.types.clone(), metadata, data };
+    server_side_apply::apply(context, &child.resource, SCALE_MANAGER, &object).await?;
     Ok(())
 }
 
-/// Writes the child and waits until the watch has shown it. With a version only if it is still the live one.
-async fn write(
-    context: &Context,
-    platform: &Platform,
-    child: &Child,
-    version: Option<String>,
-) -> Result<DynamicObject, Error> {
-    let name = child.name();
-    let mut object = child.object.clone();
-    object.metadata.resource_version = version;
-    let api = context.dynamic_api(&platform.namespace, &child.resource);
-    let parameters = PatchParams::apply(FIELD_MANAGER).force();
-    let what = || what("applying", platform, child);
-    let written = request(Step::Apply, what, api.patch(&name, &parameters, &Patch::Apply(&object))).await?;
-    metrics::written(child.kind(), "apply");
-    context.live.catch_up(child.kind(), &written).await;
-    Ok(written)
+/// Whether what was written came out as it was built. Where it didn't, that is remembered, or it would be written for ever.
+fn is_as_built(context: &Context, platform: &Platform, child: &Child, written: &DynamicObject) -> bool {
+    let (kind, name, live) = (child.kind(), child.name(), to_value(written));
+    let Some(difference) = diff::difference(&to_value(&child.object), &live, FIELD_MANAGER) else { return true };
+    warn!(kind, name, ?difference, "the API server keeps a field in another form than built");
+    context.applied.remember(&platform.uid, key(child), hash(&child.object), hash_of_live(&live));
+    false
 }
 
-fn remember(context: &Context, platform: &Platform, child: &Child, written: &DynamicObject) {
-    let (built, live) = (hash(&child.object), hash_of_live(&to_value(written)));
-    context.applied.remember(&platform.uid, &key(child), built, live);
+/// Whether nothing is to be told of a child that is as it should be. A claim may have been kept larger than wanted.
+fn needs_no_notes(child: &Child) -> bool {
+    child.kind() != "PersistentVolumeClaim"
 }
 
-fn what(doing: &str, platform: &Platform, child: &Child) -> String {
-    format!("{doing} {} {}/{}", child.kind(), platform.namespace, child.name())
-}
-
-fn key(child: &Child) -> String {
-    format!("{}/{}", child.kind(), child.name())
+/// What a child is remembered by.
+fn key(child: &Child) -> u64 {
+    hash(&(child.kind(), child.name()))
 }
 
 fn to_value(object: &DynamicObject) -> Value {

@@ -2,13 +2,11 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    io::{Read as _, Write as _},
     mem,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
 };
 
-use flate2::{Compression, read::DeflateDecoder, write::DeflateEncoder};
-use kube::{Resource, ResourceExt as _, api::DynamicObject};
+use kube::{Resource, ResourceExt as _};
 use kube_runtime::watcher::Event;
 use tokio::sync::watch;
 
@@ -131,42 +129,13 @@ impl<T: Clone> Cache<T> {
     }
 }
 
-/// An object in little room: thousands of platforms have hundreds of thousands of children, few of which are looked at.
-#[derive(Clone)]
-pub(super) struct Packed {
-    /// Its version as a number.
-    pub version: Option<u64>,
-    text: Arc<[u8]>,
-}
-
-impl Packed {
-    /// Takes in an object.
-    pub(super) fn new(object: &DynamicObject) -> Self {
-        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
-        // Neither writing to memory nor turning what came as JSON into JSON can fail.
-        let text = serde_json::to_vec(object).unwrap_or_default();
-        let packed = encoder.write_all(&text).and_then(|()| encoder.finish()).unwrap_or_default();
-        Self { version: version(object), text: packed.into() }
-    }
-
-    /// The object.
-    pub(super) fn unpack(&self) -> Option<DynamicObject> {
-        let mut text = Vec::new();
-        DeflateDecoder::new(&*self.text).read_to_end(&mut text).ok()?;
-        serde_json::from_slice(&text).ok()
-    }
-}
-
-/// Kubernetes' resource versions can be compared as numbers since 1.35 (KEP-5504), and always could in practice.
-pub(super) fn version(object: &impl Resource) -> Option<u64> {
-    object.meta().resource_version.as_ref()?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use kube::api::DynamicObject;
     use serde_json::json;
 
     use super::*;
+    use crate::controller::pack::{Packed, Packer};
 
     fn object(name: &str, platform: &str, version: u64) -> DynamicObject {
         serde_json::from_value(json!({
@@ -186,17 +155,10 @@ mod tests {
         names
     }
 
-    #[test]
-    fn what_is_packed_comes_out_again() {
-        let object = object("a", "shop", 7);
-        let packed = Packed::new(&object);
-        assert_eq!((packed.version, packed.unpack()), (Some(7), Some(object)));
-    }
-
     #[tokio::test]
     async fn objects_are_found_by_name_and_by_platform() {
-        let cache = Cache::default();
-        let tell = |event: Event<DynamicObject>| cache.take_in(&event, Packed::new);
+        let (cache, packer) = (Cache::default(), Packer::default());
+        let tell = |event: Event<DynamicObject>| cache.take_in(&event, |object| packer.pack(object));
         tell(Event::Init);
         tell(Event::InitApply(object("a", "shop", 1)));
         tell(Event::InitApply(object("b", "shop", 2)));

@@ -37,12 +37,14 @@ mod events;
 mod live;
 mod migration;
 mod obstacle;
+mod pack;
 mod pods;
 mod prune;
 mod reconcile;
 mod report;
 mod rollout;
 mod served;
+pub(crate) mod server_side_apply;
 mod status;
 mod topics;
 mod trim;
@@ -52,7 +54,7 @@ mod validate;
 pub mod decisions {
     pub use super::{
         apply::{Failure, admit, replicas_to_hand_over},
-        dereference::{database_url, dereferenced, kafka_credentials},
+        dereference::{kafka_credentials, known_databases},
         diff::{Difference, difference},
         error::words,
         obstacle::Obstacle,

@@ -1,16 +1,13 @@
 //! The topics of a platform: what is known of them, and the record of which are its own.
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::{
-    Resource as _,
-    api::{ApiResource, Patch, PatchParams},
-};
+use kube::{Resource as _, ResourceExt as _, api::ApiResource};
 use tracing::info;
 
 use super::{
     apply::{self, Failure},
-    context::{Context, request},
-    error::Step,
+    context::Context,
+    server_side_apply::{self, Creation},
 };
 use crate::{
     api::{FoodPlatformStatus, TopicManagement, TopicState},
@@ -20,7 +17,6 @@ use crate::{
         connection::Connection,
         keeper::{Known, Request},
     },
-    metrics,
 };
 
 /// What is known of the topics; starts a check when one is due, whose end calls `wake`.
@@ -80,24 +76,20 @@ pub(super) async fn record(
         };
         records.insert(report.name.clone(), record);
     }
-    let (kind, name) = (ApiResource::erase::<ConfigMap>(&()), names::topic_records(&platform.name));
-    let api = context.dynamic_api(&platform.namespace, &kind);
-    let what = |doing: &str| format!("{doing} ConfigMap {}/{name}", platform.namespace);
-    let live = match context.live.child(&kind.kind, &platform.namespace, &name) {
-        Some(live) => Some(live),
-        None => request(Step::Apply, || what("reading"), api.get_opt(&name)).await?,
+    let resource = ApiResource::erase::<ConfigMap>(&());
+    let object = topic_records::build(platform, &records);
+    let name = object.name_any();
+    let live = match context.live.child(&resource.kind, &platform.namespace, &name) {
+        Some(live) => live,
+        None => match server_side_apply::create(context, &resource, &object).await? {
+            Creation::Found(live) => live,
+            Creation::Made(_) => return Ok(()),
+        },
     };
-    if let Some(live) = &live {
-        apply::admit(platform, &kind.kind, live)?;
-        if topic_records::read(live) == records {
-            return Ok(());
-        }
+    apply::admit(platform, &resource.kind, &live)?;
+    if topic_records::read(&live) != records {
+        info!(name, "recording the topics");
+        server_side_apply::apply(context, &resource, FIELD_MANAGER, &object).await?;
     }
-    info!(name, "recording the topics");
-    let parameters = PatchParams::apply(FIELD_MANAGER).force();
-    let patch = Patch::Apply(topic_records::build(platform, &records));
-    let written = request(Step::Apply, || what("applying"), api.patch(&name, &parameters, &patch)).await?;
-    metrics::written(&kind.kind, "apply");
-    context.live.catch_up(&kind.kind, &written).await;
     Ok(())
 }

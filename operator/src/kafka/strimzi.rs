@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kube::{
     Api, Client, ResourceExt as _,
-    api::{ApiResource, DeleteParams, Patch, PatchParams, Preconditions},
+    api::{ApiResource, DeleteParams, Patch, Preconditions},
     core::DynamicObject,
 };
 use serde_json::json;
@@ -20,7 +20,10 @@ use super::{
 };
 use crate::{
     build::{FIELD_MANAGER, Record, WantedTopic, kafka_topic},
-    controller::decisions::{difference, is_served, words as told},
+    controller::{
+        decisions::{difference, is_served, words as told},
+        server_side_apply,
+    },
     metrics,
 };
 
@@ -97,7 +100,7 @@ async fn bring(
         !matches!(values, (Ok(object), Ok(found)) if difference(&object, &found, FIELD_MANAGER).is_none())
     };
     if found.as_ref().is_none_or(is_other) {
-        let parameters = PatchParams::apply(FIELD_MANAGER).force();
+        let parameters = server_side_apply::parameters(FIELD_MANAGER);
         let applied = api.patch(&name, &parameters, &Patch::Apply(&object)).await;
         applied.map_err(|error| format!("{}: {}", what("applying"), told(&error)))?;
         metrics::written(KIND, "apply");

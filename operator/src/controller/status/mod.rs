@@ -19,7 +19,7 @@ use k8s_openapi::{
 };
 use kube::{
     Resource, ResourceExt as _,
-    api::{ApiResource, DynamicObject, Patch, PatchParams},
+    api::{ApiResource, DynamicObject, Patch},
 };
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -28,6 +28,7 @@ use super::{
     context::{Context, request},
     error::{Error, Step},
     obstacle::{Obstacle, Reason},
+    server_side_apply,
 };
 use crate::{
     api::{FoodPlatform, FoodPlatformStatus, FoodService, VolumeStatus, condition},
@@ -334,7 +335,7 @@ pub(super) async fn write(
         "status": status,
     });
     let api = context.dynamic_api(&namespace, &kind);
-    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    let parameters = server_side_apply::parameters(FIELD_MANAGER);
     let what = || format!("writing the status of FoodPlatform {namespace}/{name}");
     let written = request(Step::Status, what, api.patch_status(&name, &parameters, &Patch::Apply(&patch))).await?;
     metrics::written("FoodPlatform", "status");
