@@ -12,11 +12,13 @@ use nix::sys::signal::Signal;
 
 use crate::{
     Daemon, exec,
-    pki::write_private,
+    pki::{Authority, params, write_private},
     process::free_port,
     program::{Account, Program},
 };
 
+/// What the server's certificate is called.
+const SERVER: &str = "server";
 /// The superuser, and the database that is made for it.
 const NAME: &str = "foodplatform";
 
@@ -45,6 +47,22 @@ impl Postgres {
     pub fn start_durable(directory: &Path, address: IpAddr) -> Result<Self> {
         let database = Database::at(directory, SocketAddr::new(address, free_port()?))?;
         Self::start_with(Database { durable: true, ..database }, directory)
+    }
+
+    /// The same as [`Postgres::start`], but it takes encrypted connections only, and shows a certificate of the authority
+    /// in the file that is given, too.
+    ///
+    /// # Errors
+    /// When it does not start, with the end of its log.
+    pub fn start_secure(directory: &Path, address: IpAddr) -> Result<(Self, PathBuf)> {
+        let database = Database::at(directory, SocketAddr::new(address, free_port()?))?;
+        let certificates = directory.join("tls");
+        database.account.own_directory(directory)?;
+        database.account.own_directory(&certificates)?;
+        Authority::new(&certificates)?.issue(&certificates, SERVER, params(SERVER, None), &[], &[address])?;
+        database.account.own(&certificates.join(SERVER).with_extension("key"))?;
+        let ca = certificates.join("ca.crt");
+        Ok((Self::start_with(Database { certificates: Some(certificates), ..database }, directory)?, ca))
     }
 
     fn start_with(database: Database, directory: &Path) -> Result<Self> {
@@ -77,13 +95,15 @@ pub(crate) struct Database {
     account: Account,
     /// Whether a commit waits for the disk.
     durable: bool,
+    /// Where the server's certificate and its key are, if it has one.
+    certificates: Option<PathBuf>,
 }
 
 impl Database {
     pub(crate) fn at(directory: &Path, address: SocketAddr) -> Result<Self> {
         let programs = programs()?;
         let account = Account::named("postgres")?;
-        Ok(Self { programs, directory: directory.to_owned(), address, account, durable: false })
+        Ok(Self { programs, directory: directory.to_owned(), address, account, durable: false, certificates: None })
     }
 
     /// Makes the data directory if that is not done yet, and returns the program to run.
@@ -103,6 +123,12 @@ impl Database {
         if !self.durable {
             // The data needs to outlive a process, not a power cut.
             settings.extend(["fsync=off".to_owned(), "full_page_writes=off".to_owned()]);
+        }
+        if let Some(certificates) = &self.certificates {
+            let file = |kind: &str| certificates.join(SERVER).with_extension(kind).display().to_string();
+            settings.push("ssl=on".to_owned());
+            settings.push(format!("ssl_cert_file={}", file("crt")));
+            settings.push(format!("ssl_key_file={}", file("key")));
         }
         for setting in settings {
             arguments.extend(["-c".to_owned(), setting]);
@@ -155,7 +181,8 @@ impl Database {
             "\"$1\"/initdb --pgdata=\"$2\" --username={NAME} --pwfile=\"$3\" --auth=scram-sha-256 \
              --encoding=UTF8 --locale=C.UTF-8 --no-sync --no-instructions"
         ))?;
-        run("echo 'host all all 0.0.0.0/0 scram-sha-256' >> \"$2\"/pg_hba.conf")?;
+        let hosts = if self.certificates.is_some() { "hostssl" } else { "host" };
+        run(&format!("echo '{hosts} all all 0.0.0.0/0 scram-sha-256' > \"$2\"/pg_hba.conf"))?;
         run(&format!("echo 'CREATE DATABASE {NAME}' | \"$1\"/postgres --single -F -D \"$2\" postgres"))?;
         fs::rename(&new, self.data())?;
         Ok(())

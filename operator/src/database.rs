@@ -8,14 +8,13 @@ use std::{
     collections::HashMap,
     fmt, io,
     str::{self, FromStr},
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
-    sync::watch,
     time,
 };
 use tokio_util::task::AbortOnDropHandle;
@@ -36,7 +35,7 @@ pub(crate) const DEFAULT_PORT: u16 = 5432;
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xD2, 0x16, 0x2F];
 
 /// Where a database listens. Nothing of it is secret.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Address {
     host: String,
     port: u16,
@@ -94,47 +93,102 @@ pub(crate) struct Silent(pub String);
 /// What the last question came to; `None` before the first has ended.
 pub(crate) type Answer = Option<Result<(), Silent>>;
 
-/// See the module.
-#[derive(Debug, Default)]
-pub(crate) struct DatabaseWatch(Mutex<HashMap<String, Entry>>);
+/// See the module. Each database is asked once, however many platforms keep their data in it.
+#[derive(Default)]
+pub(crate) struct DatabaseWatch(Mutex<Watched>);
 
-#[derive(Debug)]
+#[derive(Default)]
+struct Watched {
+    /// Where each platform's databases are, by the platform's key.
+    platforms: HashMap<String, Vec<Address>>,
+    databases: HashMap<Address, Entry>,
+}
+
 struct Entry {
-    address: Address,
-    answer: watch::Receiver<Answer>,
+    known: Arc<Known>,
     _task: AbortOnDropHandle<()>,
 }
 
+/// What is known of a database.
+#[derive(Default)]
+struct Known {
+    answer: Mutex<Answer>,
+    /// Who is to hear of it, by the platform's key.
+    wakes: Mutex<HashMap<String, Wake>>,
+}
+
+type Wake = Arc<dyn Fn() + Send + Sync>;
+
 impl DatabaseWatch {
-    /// What is known of the database of the platform `key`. Begins to ask when it is new; `wake` is called whenever what
-    /// is known has changed.
-    pub(crate) fn observe(&self, key: &str, address: &Address, wake: impl Fn() + Send + 'static) -> Answer {
-        let mut entries = lock(&self.0);
-        if let Some(entry) = entries.get(key).filter(|entry| entry.address == *address) {
-            return entry.answer.borrow().clone();
+    /// What is known of the databases of the platform `key`: the first that doesn't answer goes before all others. Begins
+    /// to ask those that are new; `wake` is called whenever what is known has changed.
+    pub(crate) fn observe(&self, key: &str, addresses: &[Address], wake: impl Fn() + Send + Sync + 'static) -> Answer {
+        let mut watched = lock(&self.0);
+        if watched.platforms.get(key).is_none_or(|before| before != addresses) {
+            watched.leave(key);
+            let wake: Wake = Arc::new(wake);
+            for address in addresses {
+                let entry = watched.databases.entry(address.clone()).or_insert_with(|| Entry::new(address.clone()));
+                lock(&entry.known.wakes).insert(key.to_owned(), Arc::clone(&wake));
+            }
+            watched.platforms.insert(key.to_owned(), addresses.to_vec());
         }
-        let (sender, answer) = watch::channel(None);
-        let task = AbortOnDropHandle::new(tokio::spawn(ask_for_ever(address.clone(), sender, wake)));
-        entries.insert(key.to_owned(), Entry { address: address.clone(), answer, _task: task });
-        None
+        let answers = addresses.iter().filter_map(|address| watched.databases.get(address));
+        together(answers.map(|entry| lock(&entry.known.answer).clone()))
     }
 
     /// Forgets all platforms but those that `is_there` knows.
     pub(crate) fn retain(&self, is_there: impl Fn(&str) -> bool) {
-        lock(&self.0).retain(|key, _| is_there(key));
+        let mut watched = lock(&self.0);
+        let gone: Vec<_> = watched.platforms.keys().filter(|key| !is_there(key)).cloned().collect();
+        gone.iter().for_each(|key| watched.leave(key));
     }
 }
 
-async fn ask_for_ever(address: Address, known: watch::Sender<Answer>, wake: impl Fn()) {
+impl Watched {
+    /// A database of which nobody wants to hear any more isn't asked any more.
+    fn leave(&mut self, key: &str) {
+        for address in self.platforms.remove(key).into_iter().flatten() {
+            let is_wanted = |entry: &Entry| {
+                let mut wakes = lock(&entry.known.wakes);
+                wakes.remove(key);
+                !wakes.is_empty()
+            };
+            if self.databases.get(&address).is_some_and(|entry| !is_wanted(entry)) {
+                self.databases.remove(&address);
+            }
+        }
+    }
+}
+
+impl Entry {
+    fn new(address: Address) -> Self {
+        let known = Arc::<Known>::default();
+        let task = AbortOnDropHandle::new(tokio::spawn(ask_for_ever(address, Arc::clone(&known))));
+        Self { known, _task: task }
+    }
+}
+
+/// What several answers come to.
+fn together(answers: impl Iterator<Item = Answer>) -> Answer {
+    answers.reduce(|before, answer| match (before, answer) {
+        (Some(Err(silent)), _) | (_, Some(Err(silent))) => Some(Err(silent)),
+        (Some(Ok(())), answer) => answer,
+        (None, _) => None,
+    })?
+}
+
+async fn ask_for_ever(address: Address, known: Arc<Known>) {
     let mut failures = 0;
     loop {
         let answer = ask(&address).await;
         failures = if answer.is_ok() { 0 } else { failures + 1 };
         metrics::database_asked(if answer.is_ok() { "good" } else { "bad" });
-        let is_news = is_news(known.borrow().as_ref(), &answer, failures);
+        let is_news = is_news(lock(&known.answer).as_ref(), &answer, failures);
         if is_news {
-            known.send_replace(Some(answer));
-            wake();
+            *lock(&known.answer) = Some(answer);
+            let wakes: Vec<_> = lock(&known.wakes).values().cloned().collect();
+            wakes.iter().for_each(|wake| wake());
         }
         time::sleep(match failures {
             0 => backoff::jittered(INTERVAL),
@@ -174,6 +228,13 @@ async fn exchange(address: &Address) -> io::Result<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        net::Ipv4Addr,
+        sync::atomic::{AtomicUsize, Ordering},
+    };
+
+    use tokio::{net::TcpListener, sync::mpsc};
+
     use super::*;
 
     fn address(url: &str) -> Option<String> {
@@ -205,5 +266,54 @@ mod tests {
         assert!(!is_news(Some(&silent()), &Err(Silent("in another way".into())), 3));
         assert!(is_news(Some(&silent()), &Ok(()), 0));
         assert!(!is_news(Some(&Ok(())), &Ok(()), 0));
+    }
+
+    /// A PostgreSQL that says whether it takes TLS; how often it was asked.
+    async fn server() -> (Address, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = Address { host: "127.0.0.1".into(), port: listener.local_addr().unwrap().port() };
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&asked);
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                counter.fetch_add(1, Ordering::SeqCst);
+                stream.write_all(b"N").await.unwrap();
+            }
+        });
+        (address, asked)
+    }
+
+    #[tokio::test]
+    async fn a_database_of_many_platforms_is_asked_once_and_told_to_all() {
+        let (address, asked) = server().await;
+        let watch = DatabaseWatch::default();
+        let (told, mut news) = mpsc::unbounded_channel();
+        for key in ["a", "b"] {
+            let told = told.clone();
+            assert_eq!(watch.observe(key, std::slice::from_ref(&address), move || told.send(key).unwrap()), None);
+        }
+        let mut heard = [news.recv().await.unwrap(), news.recv().await.unwrap()];
+        heard.sort_unstable();
+        assert_eq!(heard, ["a", "b"]);
+        assert_eq!(watch.observe("a", std::slice::from_ref(&address), || ()), Some(Ok(())));
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+
+        // One that nobody names any more is forgotten, one that another names isn't.
+        let (other, _) = server().await;
+        assert_eq!(watch.observe("a", std::slice::from_ref(&other), || ()), None);
+        assert_eq!(lock(&watch.0).databases.len(), 2);
+        watch.retain(|key| key == "a");
+        assert_eq!(lock(&watch.0).databases.keys().collect::<Vec<_>>(), [&other]);
+    }
+
+    #[test]
+    fn of_several_databases_the_worst_is_told() {
+        let silent = |why: &str| Some(Err(Silent(why.into())));
+        let of = |answers: &[Answer]| together(answers.iter().cloned());
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&[Some(Ok(())), Some(Ok(()))]), Some(Ok(())));
+        assert_eq!(of(&[Some(Ok(())), None]), None);
+        assert_eq!(of(&[None, silent("a"), Some(Ok(())), silent("b")]), silent("a"));
     }
 }

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    kafka_security::{KafkaSaslSpec, KafkaTlsSpec},
+    kafka_security::{CaSecretRef, KafkaSaslSpec, KafkaTlsSpec},
     rules,
 };
 
@@ -147,13 +147,19 @@ pub struct TopicSpec {
     pub config: Option<BTreeMap<String, String>>,
 }
 
-/// The database.
+/// A database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DatabaseSpec {
     /// The Secret that holds the database's URL, `postgres://USER:PASSWORD@HOST:PORT/DATABASE`. The user has to be
     /// allowed to create schemas in it.
     pub secret_ref: SecretKeyRef,
+    /// The Secret with the certificates (PEM) of who vouches for the server, such as CloudNativePG's `CLUSTER-ca`.
+    /// Connections are then always encrypted, and the server's certificate has to be for the host of the URL
+    /// (`sslmode=verify-full`), unless the URL says `sslmode=verify-ca`. Default: what the URL's `sslmode` says, with the
+    /// well-known authorities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_secret_ref: Option<CaSecretRef>,
 }
 
 /// A key of a Secret in the platform's namespace.

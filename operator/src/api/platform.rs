@@ -1,12 +1,14 @@
 //! The resource itself and its spec.
 
+use std::iter;
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DatabaseSpec, FoodPlatformStatus, GatewaySpec, KafkaSpec, LogsSpec, Mesh, NetworkPolicySpec, RolloutSpec,
-    ServicesSpec, rules,
+    DatabaseSpec, FoodPlatformStatus, FoodService, GatewaySpec, KafkaSpec, LogsSpec, Mesh, NetworkPolicySpec,
+    RolloutSpec, ServicesSpec, rules,
 };
 
 /// A food-delivery platform: order, cook, delivery, mypage and gateway, with everything that they need on Kubernetes
@@ -60,7 +62,8 @@ pub struct FoodPlatformSpec {
     pub services: Option<ServicesSpec>,
     /// The Kafka cluster that carries the services' events, and their topics.
     pub kafka: KafkaSpec,
-    /// The PostgreSQL database that the services keep their data in, each in a schema of its own.
+    /// The PostgreSQL database that the services keep their data in, each in a schema of its own. A service may have
+    /// another one (`services.X.database`).
     pub database: DatabaseSpec,
     /// What the services log, and where it is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -128,5 +131,23 @@ impl PullPolicy {
             Self::IfNotPresent => "IfNotPresent",
             Self::Never => "Never",
         }
+    }
+}
+
+impl FoodPlatformSpec {
+    /// The names of the Secrets that it refers to, but for those to pull images with; a name may come more than once.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        let services = FoodService::ALL.into_iter().filter_map(|service| self.services.as_ref()?.common(service));
+        let own = services.filter_map(|service| service.database.as_ref());
+        let databases = iter::once(&self.database).chain(own).flat_map(|database| {
+            let ca = database.ca_secret_ref.as_ref().map(|ca| &ca.name);
+            iter::once(&database.secret_ref.name).chain(ca)
+        });
+        let tls = self.kafka.tls.iter().flat_map(|tls| {
+            let ca = tls.ca_secret_ref.as_ref().map(|ca| &ca.name);
+            ca.into_iter().chain(tls.client_secret_ref.as_ref().map(|client| &client.name))
+        });
+        let sasl = self.kafka.sasl.as_ref().map(|sasl| &sasl.secret_ref.name);
+        databases.chain(tls).chain(sasl).map(String::as_str)
     }
 }

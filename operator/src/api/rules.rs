@@ -105,6 +105,11 @@ pub(super) fn nobody_calls_the_gateway() -> Rule {
     )
 }
 
+pub(super) fn the_gateway_keeps_nothing() -> Rule {
+    Rule::new("!has(self.gateway) || !has(self.gateway.database)")
+        .message("gateway.database: the gateway keeps nothing; set database of the services behind it")
+}
+
 pub(super) fn cpu() -> Rule {
     matches(r"^[0-9]{1,6}([.][0-9]{1,3})?$|^[0-9]{1,9}m$", "cpu: CPUs such as 2 or 0.5, or thousandths such as 500m")
 }
@@ -157,13 +162,13 @@ pub(super) fn variable_name() -> Rule {
 
 pub(super) fn foreign_variable() -> Rule {
     Rule::new(
-        "!(self in ['DATABASE_URL', 'LOG_DIR', 'POD_NAME', 'CANCELLATION_TOKEN_FILE', 'CANCELLATION_TOKENS', \
-         'KAFKA_TLS', 'KAFKA_CA_FILE', 'KAFKA_CERTIFICATE_FILE', 'KAFKA_KEY_FILE', 'KAFKA_SASL_MECHANISM', \
-         'KAFKA_USERNAME', 'KAFKA_PASSWORD'])",
+        "!(self in ['DATABASE_URL', 'DATABASE_CA_FILE', 'LOG_DIR', 'POD_NAME', 'CANCELLATION_TOKEN_FILE', \
+         'CANCELLATION_TOKENS', 'KAFKA_TLS', 'KAFKA_CA_FILE', 'KAFKA_CERTIFICATE_FILE', 'KAFKA_KEY_FILE', \
+         'KAFKA_SASL_MECHANISM', 'KAFKA_USERNAME', 'KAFKA_PASSWORD'])",
     )
     .message(
-        "env: DATABASE_URL, LOG_DIR, POD_NAME, those of CANCELLATION_TOKENS, and those of Kafka's TLS and SASL are the \
-         operator's: set database, logs, kafka.tls or kafka.sasl instead",
+        "env: DATABASE_URL, DATABASE_CA_FILE, LOG_DIR, POD_NAME, those of CANCELLATION_TOKENS, and those of Kafka's TLS \
+         and SASL are the operator's: set database, logs, kafka.tls or kafka.sasl instead",
     )
 }
 

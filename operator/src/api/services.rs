@@ -4,12 +4,12 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CircuitBreakerSpec, FoodService, PodsSpec, ProbesSpec, rules};
+use super::{CircuitBreakerSpec, DatabaseSpec, FoodService, PodsSpec, ProbesSpec, rules};
 
 /// Settings of each service.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = rules::nobody_calls_the_gateway())]
+#[x_kube(validation = rules::nobody_calls_the_gateway(), validation = rules::the_gateway_keeps_nothing())]
 pub struct ServicesSpec {
     /// Takes orders and knows how they stand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -64,6 +64,10 @@ pub struct ServiceSpec {
     /// What its callers spare its pods. Not for the gateway, which no service calls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub circuit_breaker: Option<CircuitBreakerSpec>,
+    /// A PostgreSQL database of its own, instead of the platform's. What it has kept so far isn't moved there. Not for the
+    /// gateway, which keeps nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<DatabaseSpec>,
     /// How often its pods are asked how they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probes: Option<ProbesSpec>,

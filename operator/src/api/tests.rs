@@ -138,6 +138,19 @@ fn circuit_breakers() {
 }
 
 #[test]
+fn databases() {
+    let secret = json!({ "name": "db" });
+    let whole =
+        json!({ "secretRef": { "name": "db", "key": "uri" }, "caSecretRef": { "name": "ca", "key": "root.pem" } });
+    for path in ["spec.database", "spec.services.order.database", "spec.services.mypage.database"] {
+        accepts(path, &[json!({ "secretRef": secret }), whole.clone()]);
+        refuses(path, &[json!({ "secretRef": secret, "caSecretRef": { "name": "No!" } })], "name: ");
+    }
+    let gateway = json!({ "gateway": { "database": { "secretRef": secret } } });
+    refuses("spec.services", &[gateway], "gateway.database: the gateway keeps nothing");
+}
+
+#[test]
 fn pods() {
     let path = "spec.services.order";
     let good = json!({
@@ -161,7 +174,7 @@ fn pods() {
     refuses(path, &[toleration(for_a_time)], "tolerations: tolerationSeconds");
     let env = |name: &str| json!({ "env": [{ "name": name, "value": "a" }] });
     refuses(path, &["1A", "A-B", "A B"].map(env), "env: a name");
-    refuses(path, &["DATABASE_URL", "LOG_DIR", "POD_NAME", "KAFKA_PASSWORD"].map(env), "env: DATABASE_URL");
+    refuses(path, &["DATABASE_URL", "DATABASE_CA_FILE", "LOG_DIR", "POD_NAME", "KAFKA_PASSWORD"].map(env), "env: DATABASE_URL");
 }
 
 #[test]

@@ -52,8 +52,8 @@ pub(super) fn build(
     // A pod reads its environment once: it is replaced when that changes.
     let mut annotations = settings.pods.annotations.clone().unwrap_or_default();
     annotations.insert(CONFIG_CHECKSUM.to_owned(), config_checksum.to_owned());
-    if settings.service.has_database() {
-        annotations.insert(SECRET_CHECKSUM.to_owned(), dereferenced.database_checksum.clone());
+    if let Some(database) = dereferenced.databases.get(&settings.service) {
+        annotations.insert(SECRET_CHECKSUM.to_owned(), database.checksum.clone());
     }
     if let Some(checksum) = &dereferenced.kafka_checksum {
         annotations.insert(KAFKA_CHECKSUM.to_owned(), checksum.clone());
@@ -99,6 +99,7 @@ fn in_seconds(time: Duration) -> i32 {
 fn pod_spec(platform: &Platform, settings: &ServiceSettings) -> PodSpec {
     let tokens = cancellation_tokens::mounted(platform, settings.service).map(|(volume, ..)| volume);
     let certificates = platform.kafka_security.mounted().map(|(volume, _)| volume);
+    let common = pod::spec(platform, settings, container(platform, settings));
     let volumes = iter::once(log_volume(platform, settings)).chain(tokens).chain(certificates);
     PodSpec {
         termination_grace_period_seconds: Some(GRACE_SECONDS),
@@ -113,8 +114,8 @@ fn pod_spec(platform: &Platform, settings: &ServiceSettings) -> PodSpec {
                 })
                 .to_vec(),
         ),
-        volumes: Some(volumes.collect()),
-        ..pod::spec(platform, settings, container(platform, settings))
+        volumes: Some(volumes.chain(common.volumes.clone().into_iter().flatten()).collect()),
+        ..common
     }
 }
 
@@ -142,13 +143,10 @@ fn container(platform: &Platform, settings: &ServiceSettings) -> Container {
             }),
             ..Default::default()
         }),
-        volume_mounts: Some(vec![VolumeMount {
-            name: LOG_VOLUME.to_owned(),
-            mount_path: LOG_DIR.to_owned(),
-            ..Default::default()
-        }]),
         ..pod::container(platform, settings, "serve")
     };
+    let mounts = container.volume_mounts.get_or_insert_default();
+    mounts.push(VolumeMount { name: LOG_VOLUME.to_owned(), mount_path: LOG_DIR.to_owned(), ..Default::default() });
     // Beside the mount, and not in the ConfigMap, which the migration's pod reads too: it has no such directory.
     container.env.get_or_insert_default().push(EnvVar {
         name: "LOG_DIR".to_owned(),

@@ -7,7 +7,10 @@ use k8s_openapi::api::core::v1::{
     EnvVar, KeyToPath, ProjectedVolumeSource, Secret, SecretProjection, Volume, VolumeMount, VolumeProjection,
 };
 
-use super::{checksum, secret};
+use super::{
+    checksum,
+    secret::{self, Missing, SecretKey},
+};
 use crate::api::{KafkaSaslSpec, KafkaSpec, KafkaTlsSpec, SaslMechanism, defaults};
 
 /// The volume's name in a pod.
@@ -48,12 +51,6 @@ enum Username {
     Secret(SecretKey),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct SecretKey {
-    name: String,
-    key: String,
-}
-
 /// What the references lead to: what the operator shows to brokers itself. It is shown nowhere.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct KafkaCredentials {
@@ -92,15 +89,6 @@ impl fmt::Debug for KafkaCredentials {
     }
 }
 
-/// Something that a Secret lacks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Missing {
-    /// The Secret.
-    pub name: String,
-    /// What is wrong and what to do, to be put after the Secret's name.
-    pub what: String,
-}
-
 impl KafkaCredentials {
     /// What pods depend on, to be shown on objects that more people can read than Secrets; none where nothing is secret.
     pub fn checksum(&self, salt: &str) -> Option<String> {
@@ -118,38 +106,32 @@ impl KafkaSecurity {
     /// From the spec.
     #[must_use]
     pub fn new(spec: &KafkaSpec) -> Self {
-        let key = |name: &str, key: &Option<String>, default: &str| SecretKey {
-            name: name.to_owned(),
-            key: key.clone().unwrap_or_else(|| default.to_owned()),
-        };
         let tls = |tls: &KafkaTlsSpec| Tls {
-            ca: tls.ca_secret_ref.as_ref().map(|ca| key(&ca.name, &ca.key, defaults::CA_KEY)),
+            ca: tls.ca_secret_ref.as_ref().map(|ca| SecretKey::new(&ca.name, ca.key.as_ref(), defaults::CA_KEY)),
             client: tls.client_secret_ref.as_ref().map(|client| client.name.clone()),
         };
         let sasl = |sasl: &KafkaSaslSpec| {
             let secret = &sasl.secret_ref;
+            let key = |key: &Option<String>, default| SecretKey::new(&secret.name, key.as_ref(), default);
             Sasl {
                 mechanism: sasl.mechanism,
                 username: sasl.username.clone().map_or_else(
-                    || Username::Secret(key(&secret.name, &secret.username_key, defaults::USERNAME_KEY)),
+                    || Username::Secret(key(&secret.username_key, defaults::USERNAME_KEY)),
                     Username::Given,
                 ),
-                password: key(&secret.name, &secret.password_key, defaults::PASSWORD_KEY),
+                password: key(&secret.password_key, defaults::PASSWORD_KEY),
             }
         };
         Self { tls: spec.tls.as_ref().map(tls), sasl: spec.sasl.as_ref().map(sasl) }
     }
 
-    /// The names of the Secrets, each once.
-    pub fn secrets(&self) -> Vec<&str> {
+    /// The names of the Secrets; one may come more than once.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
         let tls = self
             .tls
             .iter()
             .flat_map(|tls| tls.ca.as_ref().map(|ca| ca.name.as_str()).into_iter().chain(tls.client.as_deref()));
-        let mut names: Vec<_> = tls.chain(self.sasl.as_ref().map(|sasl| sasl.password.name.as_str())).collect();
-        names.sort_unstable();
-        names.dedup();
-        names
+        tls.chain(self.sasl.as_ref().map(|sasl| sasl.password.name.as_str()))
     }
 
     /// What the Secrets hold, which are by their names.
@@ -157,18 +139,17 @@ impl KafkaSecurity {
     /// # Errors
     /// When a Secret isn't there, or lacks a key, or its value is no text.
     pub fn read(&self, secrets: &BTreeMap<String, Secret>) -> Result<KafkaCredentials, Missing> {
-        let value = |name: &str, key: &str, content: &str| {
-            let missing = |what| Missing { name: name.to_owned(), what };
-            let value = secret::value(secrets.get(name), key, content).map_err(missing)?;
-            String::from_utf8(value.to_vec())
-                .map_err(|_| missing(format!("holds no text under key {key}: put {content} there")))
+        let of = |at: &SecretKey, content: &str| {
+            let what = || format!("holds no text under key {}: put {content} there", at.key);
+            String::from_utf8(at.value(secrets, content)?.to_vec())
+                .map_err(|_| Missing { name: at.name.clone(), what: what() })
         };
-        let of = |at: &SecretKey, content: &str| value(&at.name, &at.key, content);
         let tls = self.tls.as_ref().map(|tls| {
             let ca = tls.ca.as_ref().map(|ca| of(ca, "the certificates (PEM) that vouch for Kafka's brokers"));
             let client = tls.client.as_ref().map(|name| {
-                let certificate = value(name, CERTIFICATE, "the platform's certificate (PEM) for Kafka")?;
-                Ok((certificate, value(name, KEY, "the private key (PEM) of the platform's certificate for Kafka")?))
+                let value = |key, content| of(&SecretKey::new(name, None, key), content);
+                let certificate = value(CERTIFICATE, "the platform's certificate (PEM) for Kafka")?;
+                Ok((certificate, value(KEY, "the private key (PEM) of the platform's certificate for Kafka")?))
             });
             Ok(TlsCredentials { ca: ca.transpose()?, client: client.transpose()? })
         });
@@ -191,7 +172,6 @@ impl KafkaSecurity {
             ..Default::default()
         };
         let file = |name: &str, file: &str| plain(name, &format!("{DIRECTORY}/{file}"));
-        let secret = |name: &str, at: &SecretKey| secret::variable(name, &at.name, &at.key);
         let mut environment = Vec::new();
         if let Some(tls) = &self.tls {
             environment.push(plain("KAFKA_TLS", "true"));
@@ -204,9 +184,9 @@ impl KafkaSecurity {
             environment.push(plain("KAFKA_SASL_MECHANISM", sasl.mechanism.as_str()));
             environment.push(match &sasl.username {
                 Username::Given(username) => plain("KAFKA_USERNAME", username),
-                Username::Secret(at) => secret("KAFKA_USERNAME", at),
+                Username::Secret(at) => at.variable("KAFKA_USERNAME"),
             });
-            environment.push(secret("KAFKA_PASSWORD", &sasl.password));
+            environment.push(sasl.password.variable("KAFKA_PASSWORD"));
         }
         environment
     }

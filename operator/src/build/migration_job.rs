@@ -7,25 +7,26 @@ use k8s_openapi::api::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::{
-    Dereferenced, labels, names,
+    DatabaseSecrets, Dereferenced, labels, names,
     platform::{Platform, ServiceSettings},
     pod,
 };
 
-pub(super) fn build(platform: &Platform, settings: &ServiceSettings, dereferenced: &Dereferenced) -> Job {
+pub(super) fn build(
+    platform: &Platform,
+    settings: &ServiceSettings,
+    database: &DatabaseSecrets,
+    dereferenced: &Dereferenced,
+) -> Job {
     let service = settings.service;
+    let [secret, key] = database.parts();
+    let checksum = dereferenced.databases.get(&service).map_or("", |known| &known.checksum);
     // The image and the database: what is asked of a migration. The rest of the Job may differ from one that is there
     // already without it having to run again.
     let name = names::migration_job(
         &platform.name,
         service,
-        &[
-            &settings.image,
-            &names::schema(&platform.namespace, &platform.name, service),
-            &platform.database.name,
-            &platform.database.key,
-            &dereferenced.database_checksum,
-        ],
+        &[&settings.image, &names::schema(&platform.namespace, &platform.name, service), secret, key, checksum],
     );
     Job {
         metadata: labels::metadata(platform, settings, name),

@@ -14,6 +14,7 @@ pub mod checksum;
 mod child;
 mod circuit_breaker;
 mod config_map;
+mod database;
 mod deployment;
 mod destination_rule;
 mod hpa;
@@ -32,7 +33,7 @@ mod pod;
 pub mod pvc;
 pub mod quantity;
 mod resources;
-pub mod secret;
+mod secret;
 mod service;
 mod service_account;
 pub mod topic_records;
@@ -41,16 +42,20 @@ pub mod topics;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use kube::core::ApiResource;
 
 pub use cancellation_tokens::CancellationTokens;
 pub use child::{ApplyMode, Child};
+pub use database::DatabaseSecrets;
 pub use deployment::{KAFKA_CHECKSUM, SECRET_CHECKSUM};
 pub use invalid::InvalidPlatform;
-pub use kafka_security::{KafkaCredentials, KafkaSecurity, Missing, SaslCredentials, TlsCredentials};
+pub use kafka_security::{KafkaCredentials, KafkaSecurity, SaslCredentials, TlsCredentials};
 pub use network_policy::Traffic;
-pub use platform::{Autoscaling, DatabaseSecret, Gateway, LogVolume, Logs, Platform, Replicas, ServiceSettings};
+pub use platform::{Autoscaling, Gateway, LogVolume, Logs, Platform, Replicas, ServiceSettings};
 pub use pod::ADMIN_PORT;
+pub use secret::Missing;
 pub use topic_records::{Record, Records};
 pub use topics::WantedTopic;
 
@@ -62,12 +67,28 @@ pub const FIELD_MANAGER: &str = "foodplatform-operator";
 /// What the controller read from the cluster and the children depend on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dereferenced {
-    /// [`checksum::secret`] of the database URL. Pods roll and migrations run again when it changes.
-    pub database_checksum: String,
-    /// The port of that URL; none where it isn't known yet.
-    pub database_port: Option<u16>,
+    /// Those of the services that have one, as far as they are known.
+    pub databases: BTreeMap<FoodService, Database>,
     /// [`KafkaCredentials::checksum`]: pods roll when it changes; none where nothing is secret.
     pub kafka_checksum: Option<String>,
+}
+
+impl Dereferenced {
+    /// What is known where all services keep their data in this database, and nothing that Kafka wants is secret.
+    #[must_use]
+    pub fn of(database: &Database) -> Self {
+        let services = FoodService::ALL.into_iter().filter(|service| service.has_database());
+        Self { databases: services.map(|service| (service, database.clone())).collect(), kafka_checksum: None }
+    }
+}
+
+/// What is known of a service's database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Database {
+    /// [`checksum::secret`] of its URL. Pods roll and migrations run again when it changes.
+    pub checksum: String,
+    /// The port of that URL; none where it isn't known.
+    pub port: Option<u16>,
 }
 
 /// Every child of a platform, in the three groups in which they are applied. A group is applied when the one before it
@@ -117,9 +138,9 @@ pub fn children(platform: &Platform, dereferenced: &Dereferenced) -> Children {
         foundations.push(Child::new(settings.service, pdb::build(platform, settings)));
         let policies = network_policy::build(platform, settings, dereferenced);
         foundations.extend(policies.into_iter().map(|policy| Child::new(settings.service, policy)));
-        if settings.service.has_database() {
-            migrations
-                .push(Child::create_once(settings.service, migration_job::build(platform, settings, dereferenced)));
+        if let Some(database) = &settings.database {
+            let job = migration_job::build(platform, settings, database, dereferenced);
+            migrations.push(Child::create_once(settings.service, job));
         }
         workloads
             .push(Child::new(settings.service, deployment::build(platform, settings, &config_checksum, dereferenced)));

@@ -5,6 +5,8 @@ use crate::api::FoodService;
 
 /// The longest name of an identifier of PostgreSQL and of a Job, in bytes.
 const LIMIT: usize = 63;
+/// How the name of the Secret with what order shows to cook ends.
+const CANCELLATION_TOKENS: &str = "-cancellation-tokens";
 
 /// `NAME-SERVICE`: the Deployment, Service, ConfigMap, ServiceAccount, HorizontalPodAutoscaler and PodDisruptionBudget
 /// of a service.
@@ -29,7 +31,12 @@ pub fn topic_records(platform: &str) -> String {
 
 /// `NAME-cancellation-tokens`: the Secret with what order shows to cook.
 pub fn cancellation_tokens(platform: &str) -> String {
-    format!("{platform}-cancellation-tokens")
+    format!("{platform}{CANCELLATION_TOKENS}")
+}
+
+/// The platform whose Secret that would be.
+pub fn whose_cancellation_tokens(secret: &str) -> Option<&str> {
+    secret.strip_suffix(CANCELLATION_TOKENS)
 }
 
 /// `NAME-SERVICE-migrate-HASH`, where `inputs` is everything that the Job is made of. A long platform's name is cut.

@@ -76,7 +76,7 @@ pub(super) fn build(
 ) -> Vec<NetworkPolicy> {
     let Some(traffic) = &platform.traffic else { return Vec::new() };
     let service = settings.service;
-    let database_port = dereferenced.database_port.filter(|_| service.has_database());
+    let database_port = dereferenced.databases.get(&service).and_then(|database| database.port);
     if service.has_database() && database_port.is_none() {
         return Vec::new();
     }

@@ -10,6 +10,7 @@ use kube::Resource as _;
 use serde_json::Value;
 
 use super::{
+    database::DatabaseSecrets,
     invalid::InvalidPlatform,
     kafka_security::KafkaSecurity,
     network_policy::Traffic,
@@ -50,8 +51,6 @@ pub struct Platform {
     pub topic_deletion: DeletionPolicy,
     /// Whether topics that somebody else made are taken.
     pub adopts_topics: bool,
-    /// Where the database's URL is.
-    pub database: DatabaseSecret,
     /// What is logged and where it is kept.
     pub logs: Logs,
     /// How the gateway is reached from outside.
@@ -85,6 +84,8 @@ pub struct ServiceSettings {
     pub replicas: Replicas,
     /// What each pod asks for and may use, in canonical quantities.
     pub resources: ResourceRequirements,
+    /// Where it keeps its data; none for one that keeps nothing.
+    pub database: Option<DatabaseSecrets>,
     /// Its own settings, as environment variables.
     pub config: BTreeMap<String, String>,
     /// What its callers spare its pods.
@@ -117,15 +118,6 @@ pub struct Autoscaling {
     pub target_cpu_utilization: i32,
     /// How fast; none leaves it to Kubernetes.
     pub behavior: Option<HpaBehavior>,
-}
-
-/// A Secret in the platform's namespace and the key in it that holds the database's URL.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DatabaseSecret {
-    /// The Secret's name.
-    pub name: String,
-    /// The key.
-    pub key: String,
 }
 
 /// What is logged and where it is kept.
@@ -191,7 +183,6 @@ impl Platform {
         let services =
             FoodService::ALL.into_iter().map(|service| service_settings(spec, service)).collect::<Result<_, _>>()?;
         let rollout = spec.rollout.clone().unwrap_or_default();
-        let secret = &spec.database.secret_ref;
         Ok(Self {
             topics: topics::wanted(&spec.kafka, &topic_prefix)?,
             name,
@@ -204,10 +195,6 @@ impl Platform {
             topic_management: spec.kafka.topic_management.unwrap_or_default(),
             topic_deletion: spec.kafka.deletion_policy.unwrap_or_default(),
             adopts_topics: spec.kafka.adopt.unwrap_or_default(),
-            database: DatabaseSecret {
-                name: secret.name.clone(),
-                key: secret.key.clone().unwrap_or_else(|| defaults::DATABASE_KEY.to_owned()),
-            },
             logs: logs(&spec.logs.clone().unwrap_or_default())?,
             gateway: self::gateway(spec.gateway.clone().unwrap_or_default()),
             mesh: spec.mesh.unwrap_or_default(),
@@ -270,6 +257,9 @@ fn service_settings(spec: &FoodPlatformSpec, service: FoodService) -> Result<Ser
         service,
         image: common.image.clone().unwrap_or_else(|| defaults::image(&spec.image.registry, service, &spec.image.tag)),
         rolled_back: None,
+        database: service
+            .has_database()
+            .then(|| DatabaseSecrets::new(common.database.as_ref().unwrap_or(&spec.database))),
         replicas: replicas(service, &common)?,
         resources: resources::effective(common.resources.as_ref()).map_err(|(field, source)| {
             InvalidPlatform::Quantity { field: format!("services.{service}.resources.{field}"), source }

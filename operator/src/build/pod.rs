@@ -3,12 +3,13 @@
 use k8s_openapi::api::core::v1::{
     Capabilities, ConfigMapEnvSource, Container, EnvFromSource, EnvVar, EnvVarSource, LocalObjectReference,
     ObjectFieldSelector, PodSecurityContext, PodSpec, SeccompProfile, SecurityContext, Toleration as ApiToleration,
+    Volume, VolumeMount,
 };
 
 use super::{
+    database::DatabaseSecrets,
     names,
-    platform::{DatabaseSecret, Platform, ServiceSettings},
-    secret,
+    platform::{Platform, ServiceSettings},
 };
 use crate::api::{TaintEffect, Toleration, TolerationOperator, Variable};
 
@@ -30,7 +31,8 @@ pub(super) fn container(platform: &Platform, settings: &ServiceSettings, command
         image: Some(settings.image.clone()),
         image_pull_policy: platform.pull_policy.map(|policy| policy.as_str().to_owned()),
         args: Some(vec![command.to_owned()]),
-        env: Some(environment(platform, settings)),
+        env: Some(environment(settings)),
+        volume_mounts: mounted(settings).map(|(_, mount)| vec![mount]),
         env_from: Some(vec![EnvFromSource {
             config_map_ref: Some(ConfigMapEnvSource {
                 name: names::child(&platform.name, settings.service),
@@ -54,6 +56,7 @@ pub(super) fn container(platform: &Platform, settings: &ServiceSettings, command
 pub(super) fn spec(platform: &Platform, settings: &ServiceSettings, container: Container) -> PodSpec {
     PodSpec {
         containers: vec![container],
+        volumes: mounted(settings).map(|(volume, _)| vec![volume]),
         service_account_name: Some(names::child(&platform.name, settings.service)),
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
@@ -76,6 +79,11 @@ pub(super) fn spec(platform: &Platform, settings: &ServiceSettings, container: C
     }
 }
 
+/// The files that go with the database.
+fn mounted(settings: &ServiceSettings) -> Option<(Volume, VolumeMount)> {
+    settings.database.as_ref()?.mounted()
+}
+
 fn toleration(wanted: &Toleration) -> ApiToleration {
     ApiToleration {
         key: wanted.key.clone(),
@@ -95,7 +103,7 @@ fn toleration(wanted: &Toleration) -> ApiToleration {
 
 /// What the ConfigMap can't hold: the pod's own name, and the database's URL, which is a secret. And what goes before the
 /// ConfigMap.
-fn environment(platform: &Platform, settings: &ServiceSettings) -> Vec<EnvVar> {
+fn environment(settings: &ServiceSettings) -> Vec<EnvVar> {
     let pod_name = EnvVar {
         name: "POD_NAME".to_owned(),
         value_from: Some(EnvVarSource {
@@ -105,10 +113,7 @@ fn environment(platform: &Platform, settings: &ServiceSettings) -> Vec<EnvVar> {
         ..Default::default()
     };
     let mut environment = vec![pod_name];
-    if settings.service.has_database() {
-        let DatabaseSecret { name, key } = &platform.database;
-        environment.push(secret::variable("DATABASE_URL", name, key));
-    }
+    environment.extend(settings.database.iter().flat_map(DatabaseSecrets::environment));
     for Variable { name, value } in settings.pods.env.iter().flatten() {
         environment.push(EnvVar { name: name.clone(), value: Some(value.clone()), ..Default::default() });
     }

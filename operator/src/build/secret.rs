@@ -1,35 +1,63 @@
 //! What Secrets hold, and how pods see it.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, Secret, SecretKeySelector, VolumeMount};
 
 /// The mode of a mounted secret: the group of the pod may read, and nobody may write.
 pub(super) const MODE: i32 = 0o440;
 
-/// The value under a key of a Secret, which is `None` when it isn't there; `content` says what it is.
-///
-/// # Errors
-/// What is wrong and what to do, to be put after the Secret's name.
-pub fn value<'a>(secret: Option<&'a Secret>, key: &str, content: &str) -> Result<&'a [u8], String> {
-    let Some(secret) = secret else { return Err(format!("is not there: create it with key {key}, {content}")) };
-    match secret.data.as_ref().and_then(|data| data.get(key)) {
-        Some(value) if !value.0.is_empty() => Ok(&value.0),
-        _ => Err(format!("has no key {key}: add it, with {content} as its value")),
-    }
+/// A key of a Secret in the platform's namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SecretKey {
+    pub name: String,
+    pub key: String,
 }
 
-/// An environment variable with the value under a Secret's key.
-pub(super) fn variable(name: &str, secret: &str, key: &str) -> EnvVar {
-    EnvVar {
-        name: name.to_owned(),
-        value_from: Some(EnvVarSource {
-            secret_key_ref: Some(SecretKeySelector {
-                name: secret.to_owned(),
-                key: key.to_owned(),
+/// Something that a Secret lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// The Secret.
+    pub name: String,
+    /// What is wrong and what to do, to be put after the Secret's name.
+    pub what: String,
+}
+
+impl SecretKey {
+    pub(super) fn new(name: &str, key: Option<&String>, default: &str) -> Self {
+        Self { name: name.to_owned(), key: key.map_or(default, String::as_str).to_owned() }
+    }
+
+    /// The value in the Secrets, which are by their names; `content` says what it is.
+    ///
+    /// # Errors
+    /// When the Secret isn't there or lacks the key.
+    pub(super) fn value<'a>(&self, secrets: &'a BTreeMap<String, Secret>, content: &str) -> Result<&'a [u8], Missing> {
+        let Self { name, key } = self;
+        let what = match secrets.get(name) {
+            None => format!("is not there: create it with key {key}, {content}"),
+            Some(secret) => match secret.data.as_ref().and_then(|data| data.get(key)) {
+                Some(value) if !value.0.is_empty() => return Ok(&value.0),
+                _ => format!("has no key {key}: add it, with {content} as its value"),
+            },
+        };
+        Err(Missing { name: name.clone(), what })
+    }
+
+    /// An environment variable with the value.
+    pub(super) fn variable(&self, variable: &str) -> EnvVar {
+        EnvVar {
+            name: variable.to_owned(),
+            value_from: Some(EnvVarSource {
+                secret_key_ref: Some(SecretKeySelector {
+                    name: self.name.clone(),
+                    key: self.key.clone(),
+                    ..Default::default()
+                }),
                 ..Default::default()
             }),
             ..Default::default()
-        }),
-        ..Default::default()
+        }
     }
 }
 

@@ -53,6 +53,7 @@ fn fullest() -> Value {
                 },
             },
             "delivery": {
+                "database": { "secretRef": { "name": "couriers" } },
                 "replicas": 2, "config": { "deliveryTime": "1s..3s" },
                 "labels": { "team": "couriers" }, "annotations": { "example.com/note": "a" },
                 "nodeSelector": { "kubernetes.io/arch": "amd64" }, "priorityClassName": "high",
@@ -74,7 +75,10 @@ fn fullest() -> Value {
             "tls": { "caSecretRef": { "name": "kafka-ca", "key": "ca.pem" }, "clientSecretRef": { "name": "kafka-client" } },
             "sasl": { "mechanism": "SCRAM-SHA-512", "secretRef": { "name": "kafka-user", "usernameKey": "user" } },
         },
-        "database": { "secretRef": { "name": "database", "key": "DATABASE_URL" } },
+        "database": {
+            "secretRef": { "name": "database", "key": "DATABASE_URL" },
+            "caSecretRef": { "name": "database-ca" },
+        },
         "logs": {
             "level": "info,sqlx=warn", "maxFiles": 5,
             "volume": { "storageClassName": "efs", "size": "2048Mi", "retention": "Delete" },
@@ -104,8 +108,12 @@ fn fullest() -> Value {
 }
 
 /// What the Secret says.
+fn with_database(checksum: &str, port: u16) -> Dereferenced {
+    Dereferenced::of(&Database { checksum: checksum.to_owned(), port: Some(port) })
+}
+
 fn known() -> Dereferenced {
-    Dereferenced { database_checksum: "0123456789abcdef".to_owned(), database_port: Some(5432), kafka_checksum: None }
+    with_database("0123456789abcdef", 5432)
 }
 
 fn built(spec: Value) -> Children {
@@ -192,7 +200,7 @@ fn building_twice_gives_the_same() {
 fn pods_roll_when_what_they_read_once_changes() {
     let template_of = |service, spec: Value, secret: &str| {
         let kafka_checksum = spec["kafka"]["sasl"].is_object().then(|| secret.to_owned());
-        let known = Dereferenced { database_checksum: secret.to_owned(), kafka_checksum, ..known() };
+        let known = Dereferenced { kafka_checksum, ..with_database(secret, 5432) };
         let children = children(&platform(spec), &known);
         find(&children, "Deployment", service).object.data["spec"]["template"].clone()
     };
@@ -215,7 +223,7 @@ fn pods_roll_when_what_they_read_once_changes() {
 #[test]
 fn a_migration_runs_again_for_another_image_or_database_only() {
     let job = |spec: Value, secret: &str| {
-        let children = children(&platform(spec), &Dereferenced { database_checksum: secret.to_owned(), ..known() });
+        let children = children(&platform(spec), &with_database(secret, 5432));
         children.migration_of(FoodService::Order).unwrap().name()
     };
     let before = job(smallest(), "a");
@@ -373,7 +381,8 @@ fn an_affinity_that_kubernetes_would_not_understand_is_refused() {
 
 /// The names of the NetworkPolicies.
 fn policies(spec: Value, database_port: Option<u16>) -> Vec<String> {
-    let children = children(&platform(spec), &Dereferenced { database_port, ..known() });
+    let known = database_port.map_or_else(Dereferenced::default, |port| with_database("a", port));
+    let children = children(&platform(spec), &known);
     children.iter().filter(|child| child.kind() == "NetworkPolicy").map(Child::name).collect()
 }
 

@@ -23,12 +23,13 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
 use super::{
-    cache::{Cache, Packed, version},
+    cache::Cache,
+    pack::{Packed, Packer, version},
     served, trim,
 };
 use crate::{
-    api::{FoodPlatform, FoodPlatformSpec},
-    build::{self, KafkaSecurity, labels, names},
+    api::FoodPlatform,
+    build::{self, labels, names},
 };
 
 /// A platform, or the reason why it can't be read: one that can't must not hide the others.
@@ -107,7 +108,9 @@ impl Live {
                 None => Api::all_with(client.clone(), &resource),
             };
             let wake = by_label(wake, &platforms);
-            let (cache, task) = watched.cache(api, ours.clone(), resource.clone(), trim::child, Packed::new, wake);
+            let packer = Packer::default();
+            let keep = move |child: &DynamicObject| packer.pack(child);
+            let (cache, task) = watched.cache(api, ours.clone(), resource.clone(), trim::child, keep, wake);
             let (served, is_served) = watch::channel(if is_optional { None } else { Some(true) });
             tasks.push(match is_optional {
                 true => served::wait(client.clone(), resource.clone(), served).then(|()| task).boxed(),
@@ -247,11 +250,6 @@ fn by_label<K: Resource>(wake: &Wake, platforms: &Store<Guarded>) -> impl Fn(&Ev
     }
 }
 
-/// Whether a spec names the Secret.
-fn refers_to(spec: &FoodPlatformSpec, name: &str) -> bool {
-    spec.database.secret_ref.name == name || KafkaSecurity::new(&spec.kafka).secrets().contains(&name)
-}
-
 /// Wakes the platforms whose spec names the Secret, or whose own it is.
 fn by_reference(
     wake: &Wake,
@@ -260,12 +258,14 @@ fn by_reference(
     let (wake, platforms) = (wake.clone(), platforms.clone());
     move |event| match event {
         Event::Apply(secret) | Event::Delete(secret) => {
-            let namespace = secret.namespace();
-            let name = secret.name_any();
+            let (Some(namespace), Some(name)) = (&secret.metadata.namespace, &secret.metadata.name) else { return };
+            if let Some(platform) = names::whose_cancellation_tokens(name) {
+                send(&wake, ObjectRef::new(platform).within(namespace));
+            }
             for platform in platforms.state() {
                 if let Ok(found) = &platform.0
-                    && found.namespace() == namespace
-                    && (refers_to(&found.spec, &name) || names::cancellation_tokens(&found.name_any()) == name)
+                    && found.metadata.namespace.as_ref() == Some(namespace)
+                    && found.spec.secrets().any(|secret| secret == name)
                 {
                     send(&wake, ObjectRef::from_obj(platform.as_ref()));
                 }

@@ -11,7 +11,8 @@ use tracing::{debug, warn};
 use super::{
     backoff, cancellation_tokens,
     context::{Context, request},
-    deletion, dereference,
+    deletion,
+    dereference::{self, Databases},
     error::{Error, Step},
     events,
     live::Guarded,
@@ -27,7 +28,6 @@ use super::{
 use crate::{
     api::{FoodPlatform, FoodPlatformStatus, FoodService},
     build::{self, Child, Children, Dereferenced, Platform},
-    database::{Address, Answer},
     kafka::{Fate, keeper::Known},
 };
 
@@ -125,13 +125,8 @@ async fn reconcile_platform(context: &Context, resource: &FoodPlatform) -> Resul
     Ok(Action::requeue(wait.max(AGAIN)))
 }
 
-/// What is known of the database; begins to ask it when it is new.
-fn observe_database(context: &Context, platform: &Platform, address: &Address) -> Answer {
-    context.databases.observe(&platform.uid, address, wake(context, platform))
-}
-
 /// Asks for a reconciliation of `platform`.
-fn wake(context: &Context, platform: &Platform) -> impl Fn() + Send + 'static {
+fn wake(context: &Context, platform: &Platform) -> impl Fn() + Send + Sync + 'static {
     let wake = context.wake.clone();
     let reference = ObjectRef::new(&platform.name).within(&platform.namespace);
     move || {
@@ -167,10 +162,10 @@ async fn bring_about(
     let mut dereferenced = Dereferenced::default();
     // Pods would wait for a Secret that isn't there; everything else is brought about already.
     let mut complete = true;
-    match dereference::database(context, platform).await? {
-        Ok(database) => {
-            report.database = database.address.and_then(|address| observe_database(context, platform, &address));
-            dereferenced = database.dereferenced;
+    match dereference::databases(context, platform).await? {
+        Ok(Databases { addresses, known }) => {
+            report.database = context.databases.observe(&platform.uid, &addresses, wake(context, platform));
+            dereferenced.databases = known;
         }
         Err(obstacle) => {
             report.obstacles.push(obstacle);

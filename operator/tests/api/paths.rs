@@ -9,7 +9,7 @@ use std::{
 
 use foodplatform_operator::{
     api::FoodPlatform,
-    build::{Children, Dereferenced, Platform, children},
+    build::{Children, Database, Dereferenced, Platform, children},
 };
 use serde_json::{Value, json};
 
@@ -63,9 +63,8 @@ fn platform(name: &str, over: Value) -> Platform {
 
 /// What is built of the platform `shop`, whose database listens at a port.
 fn shop(over: Value, database_port: u16) -> Children {
-    let dereferenced =
-        Dereferenced { database_checksum: "a".to_owned(), database_port: Some(database_port), kafka_checksum: None };
-    children(&platform("shop", over), &dereferenced)
+    let database = Database { checksum: "a".to_owned(), port: Some(database_port) };
+    children(&platform("shop", over), &Dereferenced::of(&database))
 }
 
 fn policies(children: &Children) -> Vec<Value> {

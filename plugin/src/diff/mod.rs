@@ -7,12 +7,15 @@ mod change;
 mod dry_run;
 mod live;
 
-use std::{collections::BTreeMap, process::ExitCode};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::ExitCode,
+};
 
 use anyhow::{Context as _, Result, bail};
 use foodplatform_operator::{
-    build::{self, Child, Dereferenced, KAFKA_CHECKSUM, Platform, SECRET_CHECKSUM},
-    controller::decisions::{Obstacle, database_url, dereferenced, is_surplus, kafka_credentials, roll_back, words},
+    build::{self, Child, Database, DatabaseSecrets, Dereferenced, KAFKA_CHECKSUM, Platform, SECRET_CHECKSUM, names},
+    controller::decisions::{Obstacle, is_surplus, kafka_credentials, known_databases, roll_back, words},
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::api::core::v1::Secret;
@@ -66,8 +69,10 @@ async fn changes(cluster: &Cluster, platform: &Platform, live: &Live) -> Result<
         changes.extend(outcome.change);
     }
     if is_complete {
-        // Without the database's port there is nothing to compare policies with.
-        let is_known = |kind: &str| kind != "NetworkPolicy" || dereferenced.database_port.is_some();
+        // Without the databases' ports there is nothing to compare policies with.
+        let is_known = |kind: &str| {
+            kind != "NetworkPolicy" || dereferenced.databases.values().any(|database| database.port.is_some())
+        };
         let surplus = live.iter().filter(|(resource, object)| {
             is_known(&resource.kind) && is_surplus(platform, &children, &resource.kind, object)
         });
@@ -78,8 +83,9 @@ async fn changes(cluster: &Cluster, platform: &Platform, live: &Live) -> Result<
 
 /// What the children depend on; `None` where the operator would wait for it.
 async fn dereference(cluster: &Cluster, platform: &Platform, live: &Live) -> Result<Option<Dereferenced>> {
-    let mut names = platform.kafka_security.secrets();
-    names.push(&platform.database.name);
+    let databases = platform.services.iter().filter_map(|settings| settings.database.as_ref());
+    let names: BTreeSet<_> =
+        platform.kafka_security.secrets().chain(databases.flat_map(DatabaseSecrets::names)).collect();
     let mut secrets = BTreeMap::new();
     for name in names {
         match cluster.api::<Secret>().get_opt(name).await {
@@ -93,8 +99,8 @@ async fn dereference(cluster: &Cluster, platform: &Platform, live: &Live) -> Res
     }
     let read = || {
         let kafka_checksum = kafka_credentials(platform, &secrets)?.checksum(&platform.salt());
-        let url = database_url(platform, secrets.get(&platform.database.name))?;
-        Ok(Dereferenced { kafka_checksum, ..dereferenced(platform, url) })
+        let databases = known_databases(platform, &secrets)?;
+        Ok(Dereferenced { databases, kafka_checksum })
     };
     Ok(read().map_err(|obstacle: Obstacle| note_missing(&obstacle)).ok())
 }
@@ -106,18 +112,22 @@ fn note_missing(obstacle: &Obstacle) {
 /// The same as far as the Deployments tell it, for those who may not read one of the Secrets.
 fn started_with(platform: &Platform, live: &Live, secret: &str) -> Option<Dereferenced> {
     let secret = format!("Secret {}/{secret}", platform.namespace);
-    let known = live.iter().filter(|(resource, _)| resource.kind == "Deployment").find_map(|(_, deployment)| {
-        let annotations = deployment.data.pointer("/spec/template/metadata/annotations")?;
-        let text = |name: &str| Some(annotations.get(name)?.as_str()?.to_owned());
-        Some((deployment.name_any(), text(SECRET_CHECKSUM)?, text(KAFKA_CHECKSUM)))
-    });
-    let Some((deployment, database_checksum, kafka_checksum)) = known else {
+    let mut known = Dereferenced::default();
+    for settings in &platform.services {
+        let name = names::child(&platform.name, settings.service);
+        let deployment = live.iter().find(|(resource, live)| resource.kind == "Deployment" && live.name_any() == name);
+        let annotations =
+            deployment.and_then(|(_, live)| live.data.pointer("/spec/template/metadata/annotations")?.as_object());
+        let text = |key: &str| Some(annotations?.get(key)?.as_str()?.to_owned());
+        // The port stays unknown, and with it the NetworkPolicies.
+        let database = text(SECRET_CHECKSUM).map(|checksum| Database { checksum, port: None });
+        known.databases.extend(database.map(|database| (settings.service, database)));
+        known.kafka_checksum = known.kafka_checksum.or_else(|| text(KAFKA_CHECKSUM));
+    }
+    if known.databases.is_empty() {
         paint::note(format!("you may not read {secret}: what depends on it, the pods, is not compared"));
         return None;
-    };
-    paint::note(format!(
-        "you may not read {secret}: it is taken for what the pods of Deployment {deployment} were started with"
-    ));
-    // The port of the database stays unknown, and with it the NetworkPolicies.
-    Some(Dereferenced { database_checksum, database_port: None, kafka_checksum })
+    }
+    paint::note(format!("you may not read {secret}: it is taken for what the pods were started with"));
+    Some(known)
 }

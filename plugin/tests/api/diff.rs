@@ -155,8 +155,10 @@ async fn a_secret_that_may_not_be_read_is_taken_for_what_the_pods_were_started_w
     })
     .await;
     assert_eq!((said.code, said.out.as_str()), (0, ""), "{}", said.err);
-    let taken =
-        format!("you may not read Secret {}/database: it is taken for what the pods of Deployment", world.namespace);
+    let taken = format!(
+        "you may not read Secret {}/database: it is taken for what the pods were started with",
+        world.namespace
+    );
     assert!(said.err.contains(&taken), "{}", said.err);
 
     // Where something differs, the right to ask what would become of it is missing.

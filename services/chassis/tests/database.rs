@@ -20,6 +20,7 @@ async fn who_stops_waiting_for_a_transaction_leaves_none_open() {
     // One connection: the next statement gets the one on which BEGIN is under way.
     let settings = DatabaseSettings {
         database_url: Some(url),
+        database_ca_file: None,
         database_schema: Some(schema.clone()),
         database_max_connections: 1,
     };

@@ -5,6 +5,7 @@
 mod bad_input;
 mod cancellation;
 mod crashes;
+mod database_security;
 mod deferral;
 mod events;
 mod gateway;

@@ -4,10 +4,12 @@
 mod schema;
 mod values;
 
+use std::collections::BTreeMap;
+
 use foodplatform_operator::{
     api::{FoodPlatform, FoodPlatformSpec, condition::READY},
-    build::{self, FIELD_MANAGER, Platform},
-    controller::decisions::{database_url, dereferenced, difference, is_surplus},
+    build::{self, Dereferenced, FIELD_MANAGER, Platform},
+    controller::decisions::{difference, is_surplus, known_databases},
 };
 use futures::{StreamExt as _, future::join_all, stream};
 use k8s_openapi::api::core::v1::{Secret, Service};
@@ -43,9 +45,12 @@ async fn settled(world: &World) -> State {
 /// Whether each child is as it is built, and there are no others.
 async fn matches(world: &World, shop: &FoodPlatform) -> Result<(), String> {
     let platform = Platform::new(shop).map_err(|error| error.to_string())?;
-    let secret = world.get::<Secret>(&platform.database.name).await;
-    let url = database_url(&platform, secret.as_ref()).map_err(|obstacle| obstacle.message)?;
-    let children = build::children(&platform, &dereferenced(&platform, url));
+    let mut secrets = BTreeMap::new();
+    for name in shop.spec.secrets() {
+        secrets.extend(world.get::<Secret>(name).await.map(|secret| (name.to_owned(), secret)));
+    }
+    let databases = known_databases(&platform, &secrets).map_err(|obstacle| obstacle.message)?;
+    let children = build::children(&platform, &Dereferenced { databases, kafka_checksum: None });
     for child in children.iter() {
         let api: Api<DynamicObject> = Api::namespaced_with(world.client.clone(), &world.namespace, &child.resource);
         let live = api.get_opt(&child.name()).await.unwrap();
@@ -84,7 +89,8 @@ async fn replace(world: &World, spec: &FoodPlatformSpec) {
 /// A namespace with a platform that is ready, the Secret that some values name, and a neighbour.
 async fn start() -> World {
     let world = World::start("walk").await;
-    let other: Value = json!({ "metadata": { "name": "other-database" }, "stringData": { "other": url() } });
+    let other: Value =
+        json!({ "metadata": { "name": "other-database" }, "stringData": { "other": url(), "authority": "-" } });
     world.create::<Secret>(other).await;
     let mut neighbour = shop(json!({}));
     neighbour["metadata"]["name"] = json!("neighbour");

@@ -26,6 +26,7 @@ pub(crate) fn good() -> Vec<Value> {
         json!({ "image": { "registry": "registry.test/other" } }),
         json!({ "image": { "pullPolicy": "Always", "pullSecrets": ["registry"] } }),
         json!({ "database": { "secretRef": { "name": "other-database", "key": "other" } } }),
+        json!({ "database": { "caSecretRef": { "name": "other-database", "key": "authority" } } }),
         json!({ "deletionTimeout": "1m" }),
         json!({ "gateway": { "type": "ClusterIP", "annotations": { "example.com/scheme": "internal" } } }),
         json!({ "gateway": { "nodePort": 30123 } }),
@@ -58,6 +59,10 @@ pub(crate) fn good() -> Vec<Value> {
         json!({ "services": { "delivery": { "config": { "deliveryTime": "manual" } } } }),
         order(json!({ "replicas": 2 })),
         order(json!({ "image": "registry.test/food/order:3.0.0" })),
+        order(json!({ "database": {
+            "secretRef": { "name": "other-database", "key": "other" },
+            "caSecretRef": { "name": "other-database", "key": "authority" },
+        } })),
         order(json!({ "labels": { "team": "kitchen" }, "annotations": { "example.com/note": "a" } })),
         order(json!({ "nodeSelector": { "kubernetes.io/arch": "amd64" } })),
         order(json!({ "priorityClassName": "system-cluster-critical" })),
@@ -106,6 +111,8 @@ pub(crate) fn futile() -> Vec<(Value, &'static str)> {
     vec![
         (json!({ "image": { "tag": MISSING } }), "ImagePullBackOff"),
         (json!({ "database": { "secretRef": { "name": "nowhere" } } }), "SecretNotFound"),
+        (json!({ "database": { "caSecretRef": { "name": "other-database", "key": "nothing" } } }), "SecretNotFound"),
+        (json!({ "services": { "order": { "database": { "secretRef": { "name": "nowhere" } } } } }), "SecretNotFound"),
         (json!({ "services": { "order": { "affinity": { "nodeAfinity": {} } } } }), "InvalidSpec"),
         (json!({ "kafka": { "topics": { "menu": { "config": { "segment.bytes": "nonsense" } } } } }), "TopicRefused"),
         (json!({ "gateway": { "nodePort": TAKEN } }), "ApplyFailed"),

@@ -96,6 +96,10 @@ pub struct DatabaseSettings {
     /// postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=… (sslmode decides about TLS).
     #[arg(long, env = "DATABASE_URL", value_name = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
+    /// The certificates (PEM) of who vouches for the database's server. With it TLS is always used, and the server has to
+    /// be the one that DATABASE_URL names (sslmode=verify-full), unless that says sslmode=verify-ca.
+    #[arg(long, env = "DATABASE_CA_FILE", value_name = "DATABASE_CA_FILE")]
+    pub database_ca_file: Option<PathBuf>,
     /// The schema of the service's tables: at most 63 characters of a-z, 0-9 and "_".
     #[arg(long, env = "DATABASE_SCHEMA", value_name = "DATABASE_SCHEMA", value_parser = schema_name)]
     pub database_schema: Option<String>,

@@ -10,7 +10,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use sqlx::{
     Connection, PgPool,
     migrate::Migrator,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
 };
 use tokio::sync::Notify;
 
@@ -147,7 +147,15 @@ pub(crate) fn options(service: &str, settings: &DatabaseSettings) -> anyhow::Res
     let url = settings.database_url.as_deref().context("DATABASE_URL is not set: expected postgres://…")?;
     let schema = schema(settings)?;
     // The error of a wrong URL does not repeat it.
-    let options = PgConnectOptions::from_str(url).context("DATABASE_URL is not a PostgreSQL URL")?;
+    let mut options = PgConnectOptions::from_str(url).context("DATABASE_URL is not a PostgreSQL URL")?;
+    if let Some(ca) = &settings.database_ca_file {
+        // Whoever says who vouches for the server wants nobody else to be talked to, whatever the URL's mode falls back to.
+        let mode = match options.get_ssl_mode() {
+            PgSslMode::VerifyCa => PgSslMode::VerifyCa,
+            _ => PgSslMode::VerifyFull,
+        };
+        options = options.ssl_mode(mode).ssl_root_cert(ca);
+    }
     Ok(options.application_name(service).statement_cache_capacity(64).options([
         ("search_path", schema),
         ("statement_timeout", "5s"),

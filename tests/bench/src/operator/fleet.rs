@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use foodplatform_operator::{
     api::FoodPlatform,
-    build::{self, Children, Dereferenced, Platform},
+    build::{self, Children, Database, Dereferenced, Platform},
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::api::{apps::v1::Deployment, batch::v1::Job};
@@ -71,12 +71,8 @@ fn children(dependencies: &Dependencies, namespace: &str, number: usize) -> Resu
     object["metadata"]["namespace"] = json!(namespace);
     object["metadata"]["uid"] = json!(format!("00000000-0000-4000-8000-{number:012}"));
     let platform = Platform::new(&serde_json::from_value(object)?)?;
-    let dereferenced = Dereferenced {
-        database_checksum: "0123456789abcdef".to_owned(),
-        database_port: Some(5432),
-        kafka_checksum: None,
-    };
-    Ok(build::children(&platform, &dereferenced))
+    let database = Database { checksum: "0123456789abcdef".to_owned(), port: Some(5432) };
+    Ok(build::children(&platform, &Dereferenced::of(&database)))
 }
 
 /// How many children a platform has, by kind.
