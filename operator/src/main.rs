@@ -18,7 +18,7 @@ use tokio_util::{future::FutureExt as _, sync::CancellationToken};
 use tracing::{error, info, warn};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// For reconciliations that have begun when the process is asked to stop.
 const DRAIN: Duration = Duration::from_secs(20);

@@ -47,8 +47,9 @@ pub use reference::reference;
 pub use rollout::{OnFailure, RolloutSpec};
 pub use service::FoodService;
 pub use services::{
-    Amounts, AutoscalingSpec, CookConfig, CookSpec, DeliveryConfig, DeliverySpec, HpaBehavior, HpaPolicy,
-    HpaPolicyType, HpaScalingRules, HpaSelectPolicy, ResourcesSpec, ServiceSpec, ServicesSpec,
+    Amounts, AutoscalingSpec, CookConfig, CookSpec, DeliveryConfig, DeliverySpec, GatewayConfig, GatewayServiceSpec,
+    HpaBehavior, HpaPolicy, HpaPolicyType, HpaScalingRules, HpaSelectPolicy, OrderConfig, OrderSpec, ResourcesSpec,
+    ServiceSpec, ServicesSpec,
 };
 pub use status::{
     AutoscalingStatus, FailedRollout, FoodPlatformStatus, ServiceStatus, TopicState, TopicStatus, VolumeStatus,

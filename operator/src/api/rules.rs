@@ -88,6 +88,14 @@ pub(super) fn time_range(field: &str) -> Rule {
     )
 }
 
+/// A time above 0 and up to so many seconds.
+pub(super) fn duration_up_to(field: &str, seconds: u32) -> Rule {
+    Rule::new(format!(
+        "self.matches('^[0-9]{{1,8}}(ms|s)$') && duration(self) > duration('0s') && duration(self) <= duration('{seconds}s')"
+    ))
+    .message(format!("{field}: a time above 0 and up to {seconds}s, such as 500ms, in units of ms and s").as_str())
+}
+
 /// A time above 0 and up to a day.
 pub(super) fn positive_duration(field: &str) -> Rule {
     Rule::new(

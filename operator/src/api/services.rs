@@ -13,7 +13,7 @@ use super::{CircuitBreakerSpec, DatabaseSpec, FoodService, PodsSpec, ProbesSpec,
 pub struct ServicesSpec {
     /// Takes orders and knows how they stand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub order: Option<ServiceSpec>,
+    pub order: Option<OrderSpec>,
     /// The kitchen: menu, stock and cooking.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cook: Option<CookSpec>,
@@ -25,18 +25,18 @@ pub struct ServicesSpec {
     pub mypage: Option<ServiceSpec>,
     /// The one way in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gateway: Option<ServiceSpec>,
+    pub gateway: Option<GatewayServiceSpec>,
 }
 
 impl ServicesSpec {
     /// What is set for `service` of the settings that all services have.
     pub fn common(&self, service: FoodService) -> Option<&ServiceSpec> {
         match service {
-            FoodService::Order => self.order.as_ref(),
+            FoodService::Order => self.order.as_ref().map(|order| &order.common),
             FoodService::Cook => self.cook.as_ref().map(|cook| &cook.common),
             FoodService::Delivery => self.delivery.as_ref().map(|delivery| &delivery.common),
             FoodService::MyPage => self.mypage.as_ref(),
-            FoodService::Gateway => self.gateway.as_ref(),
+            FoodService::Gateway => self.gateway.as_ref().map(|gateway| &gateway.common),
         }
     }
 }
@@ -74,6 +74,65 @@ pub struct ServiceSpec {
     /// Where its pods run, and what they carry.
     #[serde(flatten)]
     pub pods: PodsSpec,
+}
+
+/// Settings of order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderSpec {
+    /// The settings that all services have.
+    #[serde(flatten)]
+    pub common: ServiceSpec,
+    /// Order's own settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<OrderConfig>,
+}
+
+/// Order's own settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderConfig {
+    /// How long making a connection to a pod of cook may take, when an order is to be cancelled, before another pod is
+    /// tried: up to 5 s. Default: `1s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 16))]
+    #[x_kube(validation = rules::duration_up_to("connectTimeout", 5))]
+    pub connect_timeout: Option<String>,
+    /// How long cook may take to say whether it could cancel: up to 5 s. After that the customer is told that the
+    /// cancellation is under way, and order asks again by itself. Default: `3s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 16))]
+    #[x_kube(validation = rules::duration_up_to("responseTimeout", 5))]
+    pub response_timeout: Option<String>,
+}
+
+/// Settings of the gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GatewayServiceSpec {
+    /// The settings that all services have.
+    #[serde(flatten)]
+    pub common: ServiceSpec,
+    /// The gateway's own settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<GatewayConfig>,
+}
+
+/// The gateway's own settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GatewayConfig {
+    /// How long making a connection to a pod may take, before another pod is tried: up to 5 s. Default: `2s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 16))]
+    #[x_kube(validation = rules::duration_up_to("connectTimeout", 5))]
+    pub connect_timeout: Option<String>,
+    /// How long a service may take until its answer begins: up to 9 s, after which the services themselves give up.
+    /// Default: `8s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 16))]
+    #[x_kube(validation = rules::duration_up_to("responseTimeout", 9))]
+    pub response_timeout: Option<String>,
 }
 
 /// Settings of cook.

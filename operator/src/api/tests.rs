@@ -118,6 +118,21 @@ fn cooking_and_delivery_times() {
 }
 
 #[test]
+fn time_outs() {
+    for (service, field, most) in [
+        ("order", "connectTimeout", 5),
+        ("order", "responseTimeout", 5),
+        ("gateway", "connectTimeout", 5),
+        ("gateway", "responseTimeout", 9),
+    ] {
+        let path = format!("spec.services.{service}.config.{field}");
+        accepts(&path, &["1ms", "500ms", "1s", &format!("{most}s")].map(|time| json!(time)));
+        let bad = ["0s", "1m", "1.5s", "5001ms0", "", &format!("{}001ms", most), &format!("{}s", most + 1)];
+        refuses(&path, &bad.map(|time| json!(time)), &format!("{field}: a time above 0 and up to {most}s"));
+    }
+}
+
+#[test]
 fn circuit_breakers() {
     for service in ["order", "cook", "delivery", "mypage"] {
         let path = format!("spec.services.{service}.circuitBreaker");
@@ -174,7 +189,11 @@ fn pods() {
     refuses(path, &[toleration(for_a_time)], "tolerations: tolerationSeconds");
     let env = |name: &str| json!({ "env": [{ "name": name, "value": "a" }] });
     refuses(path, &["1A", "A-B", "A B"].map(env), "env: a name");
-    refuses(path, &["DATABASE_URL", "DATABASE_CA_FILE", "LOG_DIR", "POD_NAME", "KAFKA_PASSWORD"].map(env), "env: DATABASE_URL");
+    refuses(
+        path,
+        &["DATABASE_URL", "DATABASE_CA_FILE", "LOG_DIR", "POD_NAME", "KAFKA_PASSWORD"].map(env),
+        "env: DATABASE_URL",
+    );
 }
 
 #[test]

@@ -241,18 +241,27 @@ fn duration(text: &Option<String>, default: &str) -> Result<Duration, humantime:
 fn service_settings(spec: &FoodPlatformSpec, service: FoodService) -> Result<ServiceSettings, InvalidPlatform> {
     let services = spec.services.clone().unwrap_or_default();
     let common = services.common(service).cloned().unwrap_or_default();
-    let mut config = BTreeMap::new();
-    match service {
+    let limits = |connect, response| vec![("CONNECT_TIMEOUT", connect), ("RESPONSE_TIMEOUT", response)];
+    let config = match service {
+        FoodService::Order => {
+            let set = services.order.and_then(|order| order.config).unwrap_or_default();
+            limits(set.connect_timeout, set.response_timeout)
+        }
+        FoodService::Gateway => {
+            let set = services.gateway.and_then(|gateway| gateway.config).unwrap_or_default();
+            limits(set.connect_timeout, set.response_timeout)
+        }
         FoodService::Cook => {
-            let time = services.cook.and_then(|cook| cook.config?.cooking_time);
-            config.insert("COOKING_TIME".to_owned(), time.unwrap_or_else(|| defaults::COOKING_TIME.to_owned()));
+            let set = services.cook.and_then(|cook| cook.config?.cooking_time);
+            vec![("COOKING_TIME", Some(set.unwrap_or_else(|| defaults::COOKING_TIME.to_owned())))]
         }
         FoodService::Delivery => {
-            let time = services.delivery.and_then(|delivery| delivery.config?.delivery_time);
-            config.insert("DELIVERY_TIME".to_owned(), time.unwrap_or_else(|| defaults::DELIVERY_TIME.to_owned()));
+            let set = services.delivery.and_then(|delivery| delivery.config?.delivery_time);
+            vec![("DELIVERY_TIME", Some(set.unwrap_or_else(|| defaults::DELIVERY_TIME.to_owned())))]
         }
-        FoodService::Order | FoodService::MyPage | FoodService::Gateway => {}
-    }
+        FoodService::MyPage => Vec::new(),
+    };
+    let config = config.into_iter().filter_map(|(variable, value)| Some((variable.to_owned(), value?))).collect();
     Ok(ServiceSettings {
         service,
         image: common.image.clone().unwrap_or_else(|| defaults::image(&spec.image.registry, service, &spec.image.tag)),

@@ -31,7 +31,9 @@ fn fullest() -> Value {
             "registry": "localhost:5000/food", "tag": "dev", "pullPolicy": "Never", "pullSecrets": ["registry"],
         },
         "services": {
+            "gateway": { "config": { "connectTimeout": "500ms", "responseTimeout": "9s" } },
             "order": {
+                "config": { "connectTimeout": "2s", "responseTimeout": "5s" },
                 "image": "ghcr.io/example/order:2.0.0",
                 "autoscaling": {
                     "minReplicas": 2, "maxReplicas": 5, "targetCPUUtilizationPercentage": 60,
@@ -283,13 +285,13 @@ fn what_no_apiserver_has_checked_is_refused() {
         ((|p| p.metadata.uid = None) as fn(&mut FoodPlatform), "metadata.uid is missing"),
         (|p| p.metadata.name = Some("a".repeat(41)), "metadata.name \"aaaa"),
         (
-            |p| p.spec.services.as_mut().unwrap().order.as_mut().unwrap().replicas = Some(1),
+            |p| p.spec.services.as_mut().unwrap().order.as_mut().unwrap().common.replicas = Some(1),
             "spec.services.order: replicas and autoscaling exclude each other",
         ),
         (
             |p| {
                 let order = p.spec.services.as_mut().unwrap().order.as_mut().unwrap();
-                order.autoscaling.as_mut().unwrap().min_replicas = Some(9);
+                order.common.autoscaling.as_mut().unwrap().min_replicas = Some(9);
             },
             "spec.services.order.autoscaling: minReplicas is above maxReplicas",
         ),

@@ -2,21 +2,24 @@
 
 use kube::{
     ResourceExt as _,
-    api::{DynamicObject, ObjectMeta},
+    api::{DynamicObject, ObjectMeta, Patch, PatchParams},
 };
 use serde_json::{Value, json};
 use tracing::{info, warn};
 
 use super::{
     applied::{hash, hash_of_live},
-    context::Context,
+    context::{Context, request},
     diff,
-    error::Error,
+    error::{Error, Step},
     obstacle::{Obstacle, Reason},
     pack::version,
     server_side_apply::{self, Creation},
 };
-use crate::build::{ApplyMode, Child, FIELD_MANAGER, Platform, Replicas, labels, pvc};
+use crate::{
+    build::{ApplyMode, Child, FIELD_MANAGER, Platform, Replicas, labels, pvc},
+    metrics,
+};
 
 /// The field manager that holds a Deployment's `replicas` while it passes from us to an autoscaler.
 pub(super) const SCALE_MANAGER: &str = "foodplatform-operator-scale";
@@ -87,7 +90,11 @@ pub(super) async fn apply(
         change
     };
     if child.mode == ApplyMode::CreateOnce {
-        return Ok(good(Change::None));
+        if is_labelled(platform, &live) {
+            return Ok(good(Change::None));
+        }
+        label(context, child, &live).await?;
+        return Ok(Change::Updated);
     }
     let mut child = child.clone();
     note.extend(pvc::keep_larger_size(&mut child, &live));
@@ -154,9 +161,26 @@ pub fn admit(platform: &Platform, kind: &str, live: &DynamicObject) -> Result<()
     )))
 }
 
-fn is_labelled(platform: &Platform, live: &DynamicObject) -> bool {
+/// Whether an object carries the labels by which it is known to be the platform's.
+pub(super) fn is_labelled(platform: &Platform, live: &DynamicObject) -> bool {
     let is = |key: &str, value: &str| live.labels().get(key).is_some_and(|found| found == value);
     is(labels::MANAGED_BY, labels::MANAGER) && is(labels::INSTANCE, &platform.name)
+}
+
+/// Gives a live child its labels back, by which the watch knows it, and changes nothing else of it.
+async fn label(context: &Context, child: &Child, live: &DynamicObject) -> Result<(), Error> {
+    let (kind, name, namespace) = (child.kind(), child.name(), live.namespace().unwrap_or_default());
+    info!(kind, name, "labelling");
+    let patch = json!({
+        "metadata": { "labels": child.object.metadata.labels, "resourceVersion": live.resource_version() },
+    });
+    let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..Default::default() };
+    let api = context.dynamic_api(&namespace, &child.resource);
+    let what = || format!("labelling {kind} {namespace}/{name}");
+    let written = request(Step::Apply, what, api.patch(&name, &parameters, &Patch::Merge(&patch))).await?;
+    metrics::written(kind, "label");
+    context.live.catch_up(kind, &written).await;
+    Ok(())
 }
 
 /// The replicas to set for an autoscaler to go on from: the live ones while they are still ours, and its fewest where

@@ -2,7 +2,10 @@
 
 use std::fmt::Debug;
 
-use foodplatform_operator::api::FoodPlatform;
+use foodplatform_operator::{
+    api::FoodPlatform,
+    build::{self, labels},
+};
 use k8s_openapi::{
     NamespaceResourceScope,
     api::{
@@ -12,7 +15,10 @@ use k8s_openapi::{
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
-use kube::{Api, Resource, ResourceExt as _, api::PostParams};
+use kube::{
+    Api, Resource, ResourceExt as _,
+    api::{DynamicObject, ListParams, Patch, PatchParams, PostParams},
+};
 use nix::sys::signal::Signal;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -68,6 +74,7 @@ async fn life(world: &World, cluster: &Cluster) {
         .await;
     }
     world.ready().await;
+    unlabelled(world).await;
     // Whoever copies a child with all of its metadata makes one that is the platform's, and that nobody wants.
     copied::<Service>(world).await;
     copied::<ServiceAccount>(world).await;
@@ -85,6 +92,23 @@ async fn life(world: &World, cluster: &Cluster) {
     world.delete::<FoodPlatform>("shop").await;
     eventually("the platform to be gone", || async { world.get::<FoodPlatform>("shop").await.is_none().then_some(()) })
         .await;
+}
+
+/// Takes the label by which the operator watches from one child of each kind, and waits until each has it again: it finds
+/// them by their names, in the way of what it wants to make.
+async fn unlabelled(world: &World) {
+    let managed = format!("{}={}", labels::MANAGED_BY, labels::MANAGER);
+    for resource in build::kinds().into_iter().chain(build::optional_kinds()) {
+        let api: Api<DynamicObject> = Api::namespaced_with(world.client.clone(), &world.namespace, &resource);
+        let some = api.list(&ListParams::default().labels(&managed)).await.unwrap().items.pop();
+        let name = some.unwrap_or_else(|| panic!("no {}", resource.kind)).name_any();
+        let patch = json!({ "metadata": { "labels": { (labels::MANAGED_BY): null } } });
+        api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+        eventually(&format!("the label of {} {name}", resource.kind), || async {
+            api.get(&name).await.unwrap().labels().contains_key(labels::MANAGED_BY).then_some(())
+        })
+        .await;
+    }
 }
 
 /// Copies order's child of a kind under another name, and waits until it is gone.

@@ -47,9 +47,9 @@ pub struct Settings {
           value_parser = humantime::parse_duration)]
     pub connect_timeout: Duration,
     /// How long an answer's head may take. (After 9 s the server itself gives up, for every service alike.)
-    #[arg(long, env = "UPSTREAM_TIMEOUT", value_name = "UPSTREAM_TIMEOUT", default_value = "8s",
+    #[arg(long, env = "RESPONSE_TIMEOUT", value_name = "RESPONSE_TIMEOUT", default_value = "8s",
           value_parser = humantime::parse_duration)]
-    pub upstream_timeout: Duration,
+    pub response_timeout: Duration,
     /// The breaker between this and the order service.
     #[command(flatten)]
     pub order_breaker: OrderBreaker,
@@ -97,7 +97,7 @@ impl Service for Gateway {
 
     fn build(platform: &mut Platform, settings: Settings) -> anyhow::Result<()> {
         let Settings { order_url, cook_url, delivery_url, mypage_url, .. } = &settings;
-        let limits = Limits { connect: settings.connect_timeout, response: settings.upstream_timeout };
+        let limits = Limits { connect: settings.connect_timeout, response: settings.response_timeout };
         let upstreams = Upstreams {
             order: Upstream::new("order", order_url, settings.order_breaker.into(), limits).context("ORDER_URL")?,
             cook: Upstream::new("cook", cook_url, settings.cook_breaker.into(), limits).context("COOK_URL")?,

@@ -25,9 +25,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
-/// How long a connection to the kitchen may take, and the kitchen's whole answer.
-const KITCHEN_LIMITS: Limits = Limits { connect: Duration::from_secs(1), response: Duration::from_secs(3) };
-
 struct Order;
 
 #[derive(Debug, clap::Args)]
@@ -38,6 +35,14 @@ struct Settings {
     /// The file with the token to show to the cook service.
     #[arg(long, env = "CANCELLATION_TOKEN_FILE", value_name = "CANCELLATION_TOKEN_FILE")]
     cancellation_token_file: TokenFile,
+    /// How long making a connection to an endpoint of cook may take, before another one is tried.
+    #[arg(long, env = "CONNECT_TIMEOUT", value_name = "CONNECT_TIMEOUT", default_value = "1s",
+          value_parser = humantime::parse_duration)]
+    connect_timeout: Duration,
+    /// How long cook's answer may take, 5 s at most: then somebody else may ask it the same.
+    #[arg(long, env = "RESPONSE_TIMEOUT", value_name = "RESPONSE_TIMEOUT", default_value = "3s",
+          value_parser = response_timeout)]
+    response_timeout: Duration,
     /// The breaker between this and the cook service.
     #[command(flatten)]
     cook_breaker: CookBreaker,
@@ -46,6 +51,15 @@ struct Settings {
 breaker::arguments! {
     /// The circuit breaker between order and the cook service.
     struct CookBreaker: "cook", "COOK"
+}
+
+/// Half of the [lease](orders::LEASE) at most.
+fn response_timeout(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(time) if time > orders::LEASE / 2 => Err(format!("it must be at most {:?}", orders::LEASE / 2)),
+        Ok(time) => Ok(time),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 impl Service for Order {
@@ -63,7 +77,8 @@ impl Service for Order {
     }
 
     fn build(platform: &mut Platform, settings: Settings) -> anyhow::Result<()> {
-        let kitchen = Client::new("cook", settings.cook_url, settings.cook_breaker.into(), KITCHEN_LIMITS);
+        let limits = Limits { connect: settings.connect_timeout, response: settings.response_timeout };
+        let kitchen = Client::new("cook", settings.cook_url, settings.cook_breaker.into(), limits);
         let kitchen = Kitchen::new(kitchen, settings.cancellation_token_file);
         let orders = Orders::new(platform.database()?, kitchen, platform.source());
         platform.serve(http::api().with_state(orders.clone()).into());

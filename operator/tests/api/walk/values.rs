@@ -57,6 +57,8 @@ pub(crate) fn good() -> Vec<Value> {
         json!({ "rollout": { "onFailure": "Rollback", "progressDeadline": "90s" } }),
         json!({ "services": { "cook": { "config": { "cookingTime": "1s..2s" } } } }),
         json!({ "services": { "delivery": { "config": { "deliveryTime": "manual" } } } }),
+        order(json!({ "config": { "connectTimeout": "500ms", "responseTimeout": "4s" } })),
+        json!({ "services": { "gateway": { "config": { "connectTimeout": "500ms", "responseTimeout": "4s" } } } }),
         order(json!({ "replicas": 2 })),
         order(json!({ "image": "registry.test/food/order:3.0.0" })),
         order(json!({ "database": {
