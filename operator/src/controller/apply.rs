@@ -161,8 +161,7 @@ pub fn admit(platform: &Platform, kind: &str, live: &DynamicObject) -> Result<()
     )))
 }
 
-/// Whether an object carries the labels by which it is known to be the platform's.
-pub(super) fn is_labelled(platform: &Platform, live: &DynamicObject) -> bool {
+fn is_labelled(platform: &Platform, live: &DynamicObject) -> bool {
     let is = |key: &str, value: &str| live.labels().get(key).is_some_and(|found| found == value);
     is(labels::MANAGED_BY, labels::MANAGER) && is(labels::INSTANCE, &platform.name)
 }

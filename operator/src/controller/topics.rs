@@ -87,7 +87,7 @@ pub(super) async fn record(
         },
     };
     apply::admit(platform, &resource.kind, &live)?;
-    if topic_records::read(&live) != records || !apply::is_labelled(platform, &live) {
+    if topic_records::read(&live) != records {
         info!(name, "recording the topics");
         server_side_apply::apply(context, &resource, FIELD_MANAGER, &object).await?;
     }

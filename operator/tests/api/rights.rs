@@ -97,10 +97,12 @@ async fn life(world: &World, cluster: &Cluster) {
 /// Takes the label by which the operator watches from one child of each kind, and waits until each has it again: it finds
 /// them by their names, in the way of what it wants to make.
 async fn unlabelled(world: &World) {
-    let managed = format!("{}={}", labels::MANAGED_BY, labels::MANAGER);
     for resource in build::kinds().into_iter().chain(build::optional_kinds()) {
         let api: Api<DynamicObject> = Api::namespaced_with(world.client.clone(), &world.namespace, &resource);
-        let some = api.list(&ListParams::default().labels(&managed)).await.unwrap().items.pop();
+        let mut all =
+            api.list(&ListParams::default().labels(&labels::platform_selector("shop"))).await.unwrap().into_iter();
+        // By its owner it stays the platform's.
+        let some = all.find(|child| !child.owner_references().is_empty());
         let name = some.unwrap_or_else(|| panic!("no {}", resource.kind)).name_any();
         let patch = json!({ "metadata": { "labels": { (labels::MANAGED_BY): null } } });
         api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
