@@ -50,7 +50,7 @@ impl Database {
     /// The database of `settings`, for `service`. It connects when first used.
     ///
     /// # Errors
-    /// When `DATABASE_URL` or `DATABASE_SCHEMA` is missing or wrong.
+    /// When `DATABASE_URL` or `DATABASE_SCHEMA` is missing or wrong, or `DATABASE_CA_FILE` can't be read.
     pub fn connect_lazily(
         service: &str,
         settings: &DatabaseSettings,
@@ -149,6 +149,8 @@ pub(crate) fn options(service: &str, settings: &DatabaseSettings) -> anyhow::Res
     // The error of a wrong URL does not repeat it.
     let mut options = PgConnectOptions::from_str(url).context("DATABASE_URL is not a PostgreSQL URL")?;
     if let Some(ca) = &settings.database_ca_file {
+        // sqlx reads it at each connection, and doesn't say which file it is that isn't there.
+        std::fs::File::open(ca).with_context(|| format!("cannot read DATABASE_CA_FILE {}", ca.display()))?;
         // Whoever says who vouches for the server wants nobody else to be talked to, whatever the URL's mode falls back to.
         let mode = match options.get_ssl_mode() {
             PgSslMode::VerifyCa => PgSslMode::VerifyCa,
