@@ -51,9 +51,9 @@ impl DatabaseSecrets {
         self.url.value(secrets, "the database's URL")
     }
 
-    /// What a migration is told by, besides the URL itself.
-    pub(super) fn parts(&self) -> [&str; 2] {
-        [&self.url.name, &self.url.key]
+    /// What a migration is told, besides the URL itself. Its Job can't be told anything else later.
+    pub(super) fn parts(&self) -> Vec<&str> {
+        [&self.url].into_iter().chain(&self.ca).flat_map(|secret| [secret.name.as_str(), &secret.key]).collect()
     }
 
     /// What tells a service's process of it.

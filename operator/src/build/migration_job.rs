@@ -19,14 +19,14 @@ pub(super) fn build(
     dereferenced: &Dereferenced,
 ) -> Job {
     let service = settings.service;
-    let [secret, key] = database.parts();
+    let schema = names::schema(&platform.namespace, &platform.name, service);
     let checksum = dereferenced.databases.get(&service).map_or("", |known| &known.checksum);
     // The image and the database: what is asked of a migration. The rest of the Job may differ from one that is there
     // already without it having to run again.
     let name = names::migration_job(
         &platform.name,
         service,
-        &[&settings.image, &names::schema(&platform.namespace, &platform.name, service), secret, key, checksum],
+        &[&[settings.image.as_str(), schema.as_str()], &database.parts()[..], &[checksum]].concat(),
     );
     Job {
         metadata: labels::metadata(platform, settings, name),

@@ -236,6 +236,9 @@ fn a_migration_runs_again_for_another_image_or_database_only() {
     };
     assert_ne!(before, job(with("/image/tag", json!("1.5.0")), "a"));
     assert_ne!(before, job(with("/database/secretRef/name", json!("other")), "a"));
+    let mut with_authority = smallest();
+    with_authority["database"]["caSecretRef"] = json!({ "name": "ca" });
+    assert_ne!(before, job(with_authority, "a"), "one that failed for want of it must not be the last word");
     assert_ne!(before, job(smallest(), "b"));
     assert_eq!(before, job(with("/kafka/bootstrapServers", json!("other:9092")), "a"));
 }
