@@ -47,9 +47,8 @@ pub use reference::reference;
 pub use rollout::{OnFailure, RolloutSpec};
 pub use service::FoodService;
 pub use services::{
-    Amounts, AutoscalingSpec, CookConfig, CookSpec, DeliveryConfig, DeliverySpec, GatewayConfig, GatewayServiceSpec,
-    HpaBehavior, HpaPolicy, HpaPolicyType, HpaScalingRules, HpaSelectPolicy, OrderConfig, OrderSpec, ResourcesSpec,
-    ServiceSpec, ServicesSpec,
+    Amounts, AutoscalingSpec, ConfiguredSpec, CookConfig, DeliveryConfig, GatewayConfig, HpaBehavior, HpaPolicy,
+    HpaPolicyType, HpaScalingRules, HpaSelectPolicy, OrderConfig, ResourcesSpec, ServiceSpec, ServicesSpec,
 };
 pub use status::{
     AutoscalingStatus, FailedRollout, FoodPlatformStatus, ServiceStatus, TopicState, TopicStatus, VolumeStatus,

@@ -13,19 +13,19 @@ use super::{CircuitBreakerSpec, DatabaseSpec, FoodService, PodsSpec, ProbesSpec,
 pub struct ServicesSpec {
     /// Takes orders and knows how they stand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub order: Option<OrderSpec>,
+    pub order: Option<ConfiguredSpec<OrderConfig>>,
     /// The kitchen: menu, stock and cooking.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cook: Option<CookSpec>,
+    pub cook: Option<ConfiguredSpec<CookConfig>>,
     /// Brings what was cooked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub delivery: Option<DeliverySpec>,
+    pub delivery: Option<ConfiguredSpec<DeliveryConfig>>,
     /// Shows customers their orders.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mypage: Option<ServiceSpec>,
     /// The one way in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gateway: Option<GatewayServiceSpec>,
+    pub gateway: Option<ConfiguredSpec<GatewayConfig>>,
 }
 
 impl ServicesSpec {
@@ -76,16 +76,16 @@ pub struct ServiceSpec {
     pub pods: PodsSpec,
 }
 
-/// Settings of order.
+/// Settings of a service that has some of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct OrderSpec {
+pub struct ConfiguredSpec<C> {
     /// The settings that all services have.
     #[serde(flatten)]
     pub common: ServiceSpec,
-    /// Order's own settings.
+    /// The service's own settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub config: Option<OrderConfig>,
+    pub config: Option<C>,
 }
 
 /// Order's own settings.
@@ -106,18 +106,6 @@ pub struct OrderConfig {
     pub response_timeout: Option<String>,
 }
 
-/// Settings of the gateway.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct GatewayServiceSpec {
-    /// The settings that all services have.
-    #[serde(flatten)]
-    pub common: ServiceSpec,
-    /// The gateway's own settings.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub config: Option<GatewayConfig>,
-}
-
 /// The gateway's own settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -135,18 +123,6 @@ pub struct GatewayConfig {
     pub response_timeout: Option<String>,
 }
 
-/// Settings of cook.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct CookSpec {
-    /// The settings that all services have.
-    #[serde(flatten)]
-    pub common: ServiceSpec,
-    /// The kitchen's own settings.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub config: Option<CookConfig>,
-}
-
 /// The kitchen's own settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -157,18 +133,6 @@ pub struct CookConfig {
     #[schemars(length(min = 1, max = 32))]
     #[x_kube(validation = rules::time_range("cookingTime"))]
     pub cooking_time: Option<String>,
-}
-
-/// Settings of delivery.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct DeliverySpec {
-    /// The settings that all services have.
-    #[serde(flatten)]
-    pub common: ServiceSpec,
-    /// Delivery's own settings.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub config: Option<DeliveryConfig>,
 }
 
 /// Delivery's own settings.

@@ -109,11 +109,11 @@ fn fullest() -> Value {
     })
 }
 
-/// What the Secret says.
 fn with_database(checksum: &str, port: u16) -> Dereferenced {
     Dereferenced::of(&Database { checksum: checksum.to_owned(), port: Some(port) })
 }
 
+/// What the Secret says.
 fn known() -> Dereferenced {
     with_database("0123456789abcdef", 5432)
 }
