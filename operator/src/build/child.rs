@@ -2,7 +2,7 @@
 
 use kube::{
     Resource, ResourceExt as _,
-    core::{ApiResource, DynamicObject},
+    core::{ApiResource, DynamicObject, TypeMeta},
 };
 use serde::Serialize;
 
@@ -66,8 +66,16 @@ impl Child {
 }
 
 /// The same object for the dynamic API.
-#[expect(clippy::expect_used, reason = "a Kubernetes type always is a JSON object with metadata, and string keys")]
-pub(super) fn dynamic<K: Serialize>(object: &K) -> DynamicObject {
-    let value = serde_json::to_value(object).expect("serialises");
-    serde_json::from_value(value).expect("is an object with metadata")
+#[expect(clippy::expect_used, reason = "a Kubernetes type always is a JSON object with string keys")]
+pub(super) fn dynamic<K>(object: &K) -> DynamicObject
+where
+    K: Resource<DynamicType = ()> + Serialize,
+{
+    let mut data = serde_json::to_value(object).expect("serialises");
+    if let Some(fields) = data.as_object_mut() {
+        for field in ["apiVersion", "kind", "metadata"] {
+            fields.remove(field);
+        }
+    }
+    DynamicObject { types: Some(TypeMeta::resource::<K>()), metadata: object.meta().clone(), data }
 }

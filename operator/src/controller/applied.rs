@@ -2,12 +2,13 @@
 
 use std::{
     collections::HashMap,
-    hash::{DefaultHasher, Hash as _, Hasher as _},
+    hash::{DefaultHasher, Hasher as _},
+    io,
     sync::Mutex,
 };
 
+use kube::api::{DynamicObject, ObjectMeta};
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::sync::lock;
 
@@ -63,36 +64,39 @@ impl Applied {
 }
 
 /// A hash of what people and we say in an object: without its status and its bookkeeping.
-pub(super) fn hash_of_live(live: &Value) -> u64 {
-    let mut live = live.clone();
-    if let Some(object) = live.as_object_mut() {
-        object.remove("status");
-        // Lists and single objects differ in whether they carry their type.
-        object.remove("apiVersion");
-        object.remove("kind");
-    }
-    if let Some(metadata) = live.get_mut("metadata").and_then(Value::as_object_mut) {
-        for field in ["resourceVersion", "managedFields", "generation"] {
-            metadata.remove(field);
-        }
+pub(super) fn hash_of_live(live: &DynamicObject) -> u64 {
+    let mut metadata =
+        ObjectMeta { resource_version: None, managed_fields: None, generation: None, ..live.metadata.clone() };
+    if let Some(annotations) = &mut metadata.annotations {
         // Written by the Deployment controller after each of our changes.
-        if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
-            annotations.remove("deployment.kubernetes.io/revision");
-            // The caches leave this one out, and an empty map where there was none.
-            annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
-            if annotations.is_empty() {
-                metadata.remove("annotations");
-            }
-        }
+        annotations.remove("deployment.kubernetes.io/revision");
+        // The caches leave this one out, and an empty map where there was none.
+        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
     }
-    hash(&live)
+    metadata.annotations = metadata.annotations.filter(|annotations| !annotations.is_empty());
+    let parts: Vec<_> = live.data.as_object().into_iter().flatten().filter(|(part, _)| *part != "status").collect();
+    hash(&(metadata, parts))
 }
 
 /// A hash of what an object says.
 pub(super) fn hash(object: &impl Serialize) -> u64 {
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = Text(DefaultHasher::new());
     // Each side always comes from the same serialiser, so that equal values have equal texts. What can't be serialised is
     // refused when it is applied.
-    serde_json::to_string(object).unwrap_or_default().hash(&mut hasher);
-    hasher.finish()
+    let _ = serde_json::to_writer(&mut hasher, object);
+    hasher.0.finish()
+}
+
+/// Takes text in as it comes.
+struct Text(DefaultHasher);
+
+impl io::Write for Text {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.0.write(text);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

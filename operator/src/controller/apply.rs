@@ -4,7 +4,7 @@ use kube::{
     ResourceExt as _,
     api::{DynamicObject, ObjectMeta, Patch, PatchParams},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use tracing::{info, warn};
 
 use super::{
@@ -111,10 +111,9 @@ pub(super) async fn apply(
 /// Brings a live object to what was built, where it differs.
 async fn update(context: &Context, platform: &Platform, child: &Child, live: &DynamicObject) -> Result<Change, Error> {
     let (kind, name) = (child.kind(), child.name());
-    let (built, current) = (to_value(&child.object), to_value(live));
-    let applied = || context.applied.became(&platform.uid, key(child), hash(&child.object), hash_of_live(&current));
-    let difference = diff::difference(&built, &current, FIELD_MANAGER).filter(|_| !applied());
-    let replicas = replicas_to_hand_over(platform, child, &built, &current);
+    let applied = || context.applied.became(&platform.uid, key(child), hash(&child.object), hash_of_live(live));
+    let difference = diff::difference(&child.object, live, FIELD_MANAGER).filter(|_| !applied());
+    let replicas = replicas_to_hand_over(platform, child, live);
     if let Some(replicas) = replicas {
         info!(kind, name, replicas, "handing over the replicas");
         hand_over_replicas(context, child, live, replicas).await?;
@@ -184,12 +183,12 @@ async fn label(context: &Context, child: &Child, live: &DynamicObject) -> Result
 
 /// The replicas to set for an autoscaler to go on from: the live ones while they are still ours, and its fewest where
 /// there are none, for it leaves a Deployment alone that has no replicas.
-pub fn replicas_to_hand_over(platform: &Platform, child: &Child, built: &Value, live: &Value) -> Option<i64> {
+pub fn replicas_to_hand_over(platform: &Platform, child: &Child, live: &DynamicObject) -> Option<i64> {
     const PATH: [&str; 2] = ["spec", "replicas"];
-    if child.kind() != "Deployment" || built.pointer("/spec/replicas").is_some() {
+    if child.kind() != "Deployment" || child.object.data.pointer("/spec/replicas").is_some() {
         return None;
     }
-    let replicas = live.pointer("/spec/replicas")?.as_i64()?;
+    let replicas = live.data.pointer("/spec/replicas")?.as_i64()?;
     if replicas == 0 {
         let settings = platform.services.iter().find(|settings| settings.service == child.service)?;
         let Replicas::Automatic(autoscaling) = &settings.replicas else { return None };
@@ -220,10 +219,10 @@ async fn hand_over_replicas(
 
 /// Whether what was written came out as it was built. Where it didn't, that is remembered, or it would be written for ever.
 fn is_as_built(context: &Context, platform: &Platform, child: &Child, written: &DynamicObject) -> bool {
-    let (kind, name, live) = (child.kind(), child.name(), to_value(written));
-    let Some(difference) = diff::difference(&to_value(&child.object), &live, FIELD_MANAGER) else { return true };
+    let Some(difference) = diff::difference(&child.object, written, FIELD_MANAGER) else { return true };
+    let (kind, name) = (child.kind(), child.name());
     warn!(kind, name, ?difference, "the API server keeps a field in another form than built");
-    context.applied.remember(&platform.uid, key(child), hash(&child.object), hash_of_live(&live));
+    context.applied.remember(&platform.uid, key(child), hash(&child.object), hash_of_live(written));
     false
 }
 
@@ -237,13 +236,10 @@ fn key(child: &Child) -> u64 {
     hash(&(child.kind(), child.name()))
 }
 
-fn to_value(object: &DynamicObject) -> Value {
-    // An object that came from JSON goes back to it; if not, it differs from everything and is refused when applied.
-    serde_json::to_value(object).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
     use crate::{
         api::{FoodPlatform, FoodService},
@@ -271,13 +267,13 @@ mod tests {
         let children = children(&platform, &Dereferenced::default());
         let is = |child: &&Child| child.kind() == "Deployment" && child.service == FoodService::Order;
         let child = children.workloads.iter().find(is).unwrap();
-        let live = json!({
+        let live = serde_json::from_value(json!({
             "metadata": { "managedFields": [{
                 "manager": manager, "operation": "Apply", "fieldsV1": { "f:spec": { "f:replicas": {} } },
             }] },
             "spec": { "replicas": replicas },
-        });
-        replicas_to_hand_over(&platform, child, &to_value(&child.object), &live)
+        }));
+        replicas_to_hand_over(&platform, child, &live.unwrap())
     }
 
     #[test]

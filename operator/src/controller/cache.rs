@@ -16,6 +16,7 @@ use crate::build::labels;
 pub(super) struct Cache<T> {
     objects: RwLock<Objects<T>>,
     filled: watch::Sender<bool>,
+    changed: watch::Sender<()>,
 }
 
 struct Objects<T> {
@@ -69,7 +70,7 @@ impl<T> Namespace<T> {
 impl<T> Default for Cache<T> {
     fn default() -> Self {
         let objects = Objects { there: HashMap::new(), coming: HashMap::new() };
-        Self { objects: RwLock::new(objects), filled: watch::Sender::new(false) }
+        Self { objects: RwLock::new(objects), filled: watch::Sender::new(false), changed: watch::Sender::new(()) }
     }
 }
 
@@ -103,6 +104,13 @@ impl<T: Clone> Cache<T> {
                 self.filled.send_replace(true);
             }
         }
+        drop(objects);
+        self.changed.send_replace(());
+    }
+
+    /// Tells of each event that has been taken in.
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     /// Waits until a watch has told of everything that is there.

@@ -14,7 +14,7 @@ use tracing::info;
 use super::{
     apply::{self, Failure},
     context::{Context, request},
-    error::Step,
+    error::{Error, Step},
 };
 use crate::{
     build::{CancellationTokens, FIELD_MANAGER, Platform, names},
@@ -61,39 +61,60 @@ fn is_old(since: Timestamp, now: Timestamp) -> bool {
 pub(super) async fn ensure(context: &Context, platform: &Platform, now: Timestamp) -> Result<(), Failure> {
     let (namespace, name) = (&platform.namespace, names::cancellation_tokens(&platform.name));
     let version = context.live.secret_version(namespace, &name);
-    if version.is_some_and(|version| context.cancellation_tokens.is_good(platform, &version, now)) {
+    if version.as_ref().is_some_and(|version| context.cancellation_tokens.is_good(platform, version, now)) {
         return Ok(());
+    }
+    if version.is_none() {
+        match create(context, platform, now).await {
+            // The watch has yet to tell of it.
+            Err(error) if error.is_there_already() => {}
+            created => return Ok(created?),
+        }
     }
     let api = context.api::<Secret>(namespace);
     let what = |doing: &str| format!("{doing} Secret {namespace}/{name}");
-    let live = request(Step::Apply, || what("reading"), api.get_opt(&name)).await?;
-    if let Some(live) = &live {
-        apply::admit(platform, "Secret", &head(live))?;
-    }
-    let (tokens, done) = match live.as_ref().and_then(CancellationTokens::read) {
+    let Some(live) = request(Step::Apply, || what("reading"), api.get_opt(&name)).await? else {
+        return Ok(create(context, platform, now).await?);
+    };
+    apply::admit(platform, "Secret", &head(&live))?;
+    let tokens = match CancellationTokens::read(&live) {
         Some((_, since)) if !is_old(since, now) => {
-            if let Some(live) = &live {
-                context.cancellation_tokens.remember(platform, live, since);
-            }
+            context.cancellation_tokens.remember(platform, &live, since);
             return Ok(());
         }
-        Some((tokens, _)) => (tokens.advance(fresh()), "changed"),
-        None => (CancellationTokens::new(fresh), "made"),
+        Some((tokens, _)) => tokens.advance(fresh()),
+        None => CancellationTokens::new(fresh),
     };
     let mut secret = tokens.secret(platform, now);
-    let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..Default::default() };
     // Exactly the version that was read is replaced: of two writers one is told to look again.
-    let written = match live {
-        None => request(Step::Apply, || what("creating"), api.create(&parameters, &secret)).await?,
-        Some(live) => {
-            secret.metadata.resource_version = live.resource_version();
-            request(Step::Apply, || what("replacing"), api.replace(&name, &parameters, &secret)).await?
-        }
-    };
-    info!(namespace, name, done, "the tokens between order and cook");
-    metrics::written("Secret", "apply");
-    context.cancellation_tokens.remember(platform, &written, now);
+    secret.metadata.resource_version = live.resource_version();
+    let written = request(Step::Apply, || what("replacing"), api.replace(&name, &parameters(), &secret)).await?;
+    took(context, platform, &written, now);
     Ok(())
+}
+
+/// Makes the Secret.
+///
+/// # Errors
+/// When the API server can't be asked, or refuses: also when one of that name is there.
+async fn create(context: &Context, platform: &Platform, now: Timestamp) -> Result<(), Error> {
+    let secret = CancellationTokens::new(fresh).secret(platform, now);
+    let what = || format!("creating Secret {}/{}", platform.namespace, secret.name_any());
+    let api = context.api::<Secret>(&platform.namespace);
+    let written = request(Step::Apply, what, api.create(&parameters(), &secret)).await?;
+    took(context, platform, &written, now);
+    Ok(())
+}
+
+fn parameters() -> PostParams {
+    PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..Default::default() }
+}
+
+/// The Secret has new tokens.
+fn took(context: &Context, platform: &Platform, written: &Secret, now: Timestamp) {
+    info!(namespace = platform.namespace, name = written.name_any(), "new tokens between order and cook");
+    metrics::written("Secret", "apply");
+    context.cancellation_tokens.remember(platform, written, now);
 }
 
 /// What tells whose it is.

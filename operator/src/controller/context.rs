@@ -48,6 +48,8 @@ pub(super) struct Context {
     pub applied: Applied,
     /// How often in a row each platform's reconciliation left something to be done, by uid.
     failures: Mutex<HashMap<String, u32>>,
+    /// The platforms whose last reconciliation left it to the next to tell the status, by uid.
+    untold: Mutex<HashSet<String>>,
 }
 
 impl Context {
@@ -65,6 +67,7 @@ impl Context {
             cancellation_tokens: cancellation_tokens::Known::default(),
             applied: Applied::default(),
             failures: Mutex::default(),
+            untold: Mutex::default(),
         }
     }
 
@@ -95,11 +98,25 @@ impl Context {
         lock(&self.failures).remove(uid);
     }
 
+    /// Leaves it to the platform's next reconciliation to tell its status, unless this one had to tell it for the one
+    /// before. Whether it may be left.
+    pub(super) fn leave_untold(&self, uid: &str) -> bool {
+        let mut untold = lock(&self.untold);
+        let is_due = untold.remove(uid);
+        !is_due && untold.insert(uid.to_owned())
+    }
+
+    /// The status of the platform was told.
+    pub(super) fn told(&self, uid: &str) {
+        lock(&self.untold).remove(uid);
+    }
+
     /// Forgets all platforms that are gone.
     pub(super) fn sweep(&self) {
         let there: HashSet<String> = self.live.platforms.state().iter().filter_map(|platform| platform.uid()).collect();
         let is_there = |uid: &str| there.contains(uid);
         lock(&self.failures).retain(|uid, _| is_there(uid));
+        lock(&self.untold).retain(|uid| is_there(uid));
         self.topics.retain(is_there);
         self.databases.retain(is_there);
         self.applied.retain(is_there);

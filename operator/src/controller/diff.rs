@@ -3,6 +3,9 @@
 //! A built object is a subset: it holds the fields that we mean. The live one may hold more (defaults, status, other
 //! people's fields), which is left alone, unless our own field manager still owns something that is no longer built.
 
+use std::fmt::Display;
+
+use kube::api::{DynamicObject, ObjectMeta};
 use serde_json::{Map, Value};
 
 /// Why an object has to be written.
@@ -18,11 +21,15 @@ pub enum Difference {
 
 /// The first reason to write `built` over `live`, if there is one. `manager` is our field manager.
 #[must_use]
-pub fn difference(built: &Value, live: &Value, manager: &str) -> Option<Difference> {
-    for (part, wanted) in built.as_object().into_iter().flatten() {
-        // Live objects out of a list don't carry their type, and no builder speaks of the status.
-        if !matches!(part.as_str(), "apiVersion" | "kind" | "status")
-            && let Some(path) = unequal(part, wanted, live.get(part))
+pub fn difference(built: &DynamicObject, live: &DynamicObject, manager: &str) -> Option<Difference> {
+    let metadata = metadata(&built.metadata);
+    if let Some(path) = unequal(&mut "metadata".to_owned(), &metadata, Some(&self::metadata(&live.metadata))) {
+        return Some(Difference::Field(path));
+    }
+    for (part, wanted) in built.data.as_object().into_iter().flatten() {
+        // No builder speaks of the status.
+        if part != "status"
+            && let Some(path) = unequal(&mut part.clone(), wanted, live.data.get(part))
         {
             return Some(Difference::Field(path));
         }
@@ -30,12 +37,20 @@ pub fn difference(built: &Value, live: &Value, manager: &str) -> Option<Differen
     let Some(owned) = owned_fields(live, manager) else {
         return Some(Difference::Unowned);
     };
-    leftover("", owned, built).map(Difference::Leftover)
+    let part = |name: &str| if name == "metadata" { Some(&metadata) } else { built.data.get(name) };
+    leftover(&mut String::new(), owned, &part).map(Difference::Leftover)
+}
+
+/// Metadata as Kubernetes writes them, without who owns what.
+fn metadata(metadata: &ObjectMeta) -> Value {
+    let metadata = ObjectMeta { managed_fields: None, ..metadata.clone() };
+    // They came from JSON, or go there when they are applied.
+    serde_json::to_value(metadata).unwrap_or_default()
 }
 
 /// Whether `manager` owns the field at `path` (names only, such as `["spec", "replicas"]`) by server-side apply.
 #[must_use]
-pub(super) fn owns(live: &Value, manager: &str, path: &[&str]) -> bool {
+pub(super) fn owns(live: &DynamicObject, manager: &str, path: &[&str]) -> bool {
     let Some(mut fields) = owned_fields(live, manager) else { return false };
     for name in path {
         match fields.get(&format!("f:{name}")).and_then(Value::as_object) {
@@ -47,20 +62,41 @@ pub(super) fn owns(live: &Value, manager: &str, path: &[&str]) -> bool {
 }
 
 /// What `manager` owns by server-side apply to the object itself, as Kubernetes' FieldsV1.
-fn owned_fields<'a>(live: &'a Value, manager: &str) -> Option<&'a Map<String, Value>> {
-    live.pointer("/metadata/managedFields")?
-        .as_array()?
-        .iter()
-        .find(|entry| {
-            let is = |key: &str, value: &str| entry.get(key).and_then(Value::as_str) == Some(value);
-            is("manager", manager) && is("operation", "Apply") && entry.get("subresource").is_none()
-        })?
-        .get("fieldsV1")?
-        .as_object()
+fn owned_fields<'a>(live: &'a DynamicObject, manager: &str) -> Option<&'a Map<String, Value>> {
+    let entry = live.metadata.managed_fields.iter().flatten().find(|entry| {
+        entry.manager.as_deref() == Some(manager)
+            && entry.operation.as_deref() == Some("Apply")
+            && entry.subresource.is_none()
+    });
+    entry?.fields_v1.as_ref()?.0.as_object()
+}
+
+/// Does something one step further down, and comes back.
+fn at<T>(path: &mut String, step: impl FnOnce(&mut String), then: impl FnOnce(&mut String) -> T) -> T {
+    let length = path.len();
+    step(path);
+    let result = then(path);
+    path.truncate(length);
+    result
+}
+
+/// One step down to a field.
+fn field(name: &str) -> impl FnOnce(&mut String) {
+    move |path| {
+        if !path.is_empty() {
+            path.push('.');
+        }
+        path.push_str(name);
+    }
+}
+
+/// One step down to an item of a list.
+fn item(which: impl Display) -> impl FnOnce(&mut String) {
+    move |path| *path += &format!("[{which}]")
 }
 
 /// The path of the first built field that the live value lacks.
-fn unequal(path: &str, built: &Value, live: Option<&Value>) -> Option<String> {
+fn unequal(path: &mut String, built: &Value, live: Option<&Value>) -> Option<String> {
     match (built, live) {
         (Value::Null, _) => None,
         // Kubernetes leaves out fields that have their type's zero value.
@@ -69,13 +105,13 @@ fn unequal(path: &str, built: &Value, live: Option<&Value>) -> Option<String> {
         (Value::Number(number), None) if number.as_f64() == Some(0.0) => None,
         (Value::Object(built), Some(Value::Object(live))) => {
             if is_atomic_map(path) && built.len() != live.len() {
-                return Some(path.to_owned());
+                return Some(path.clone());
             }
-            built.iter().find_map(|(key, value)| unequal(&format!("{path}.{key}"), value, live.get(key)))
+            built.iter().find_map(|(key, value)| at(path, field(key), |path| unequal(path, value, live.get(key))))
         }
         (Value::Array(built), Some(Value::Array(live))) => unequal_lists(path, built, live),
         (built, Some(live)) if built == live => None,
-        _ => Some(path.to_owned()),
+        _ => Some(path.clone()),
     }
 }
 
@@ -85,24 +121,24 @@ fn is_atomic_map(path: &str) -> bool {
 }
 
 /// Lists are compared as Kubernetes merges them: by key where it does so, else as a whole and in order.
-fn unequal_lists(path: &str, built: &[Value], live: &[Value]) -> Option<String> {
+fn unequal_lists(path: &mut String, built: &[Value], live: &[Value]) -> Option<String> {
     let keys = merge_keys(path);
     if keys.is_empty() {
         if built.len() != live.len() {
-            return Some(path.to_owned());
+            return Some(path.clone());
         }
         return built
             .iter()
             .zip(live)
             .enumerate()
-            .find_map(|(index, (built, live))| unequal(&format!("{path}[{index}]"), built, Some(live)));
+            .find_map(|(index, (built, live))| at(path, item(index), |path| unequal(path, built, Some(live))));
     }
-    built.iter().find_map(|item| {
-        let name = keys.iter().find_map(|key| item.get(*key)).map(ToString::to_string).unwrap_or_default();
+    built.iter().find_map(|wanted| {
+        let name = keys.iter().find_map(|key| wanted.get(*key)).map(ToString::to_string).unwrap_or_default();
         let counterpart = live
             .iter()
-            .find(|other| keys.iter().all(|key| item.get(*key).is_none_or(|value| other.get(*key) == Some(value))));
-        unequal(&format!("{path}[{name}]"), item, counterpart)
+            .find(|other| keys.iter().all(|key| wanted.get(*key).is_none_or(|value| other.get(*key) == Some(value))));
+        at(path, item(name), |path| unequal(path, wanted, counterpart))
     })
 }
 
@@ -120,33 +156,44 @@ fn merge_keys(path: &str) -> &'static [&'static str] {
     }
 }
 
-/// The path of the first field in `owned` that `built` doesn't have.
-fn leftover(path: &str, owned: &Map<String, Value>, built: &Value) -> Option<String> {
+/// The path of the first field in `owned` that isn't built. `part` finds what is built of a name.
+fn leftover<'a>(
+    path: &mut String,
+    owned: &Map<String, Value>,
+    part: &dyn Fn(&str) -> Option<&'a Value>,
+) -> Option<String> {
     owned.iter().find_map(|(key, inner)| {
-        let (path, found) = if let Some(name) = key.strip_prefix("f:") {
-            (format!("{path}.{name}"), built.get(name).filter(|value| !value.is_null()))
-        } else if let Some(keys) = key.strip_prefix("k:") {
-            let keys: Map<String, Value> = serde_json::from_str(keys).unwrap_or_default();
-            (format!("{path}[{}]", Value::Object(keys.clone())), item_with(built, &keys))
-        } else if let Some(value) = key.strip_prefix("v:") {
-            let value: Value = serde_json::from_str(value).unwrap_or_default();
-            let found = built.as_array().and_then(|items| items.iter().find(|item| **item == value));
-            (format!("{path}[{value}]"), found)
-        } else {
-            // "." stands for the field itself.
-            return None;
-        };
-        match (found, inner.as_object()) {
-            (None, _) => Some(path.trim_start_matches('.').to_owned()),
-            (Some(found), Some(inner)) => leftover(&path, inner, found),
-            (Some(_), None) => None,
-        }
+        // "." stands for the field itself.
+        let name = key.strip_prefix("f:")?;
+        let built = part(name).filter(|value| !value.is_null());
+        at(path, field(name), |path| leftover_in(path, inner, built))
     })
 }
 
+/// The same of the items of a list.
+fn leftover_item(path: &mut String, owned: &Map<String, Value>, built: &Value) -> Option<String> {
+    let items = built.as_array().map(Vec::as_slice).unwrap_or_default();
+    owned.iter().find_map(|(key, inner)| {
+        if let Some(keys) = key.strip_prefix("k:") {
+            let built = item_with(items, &serde_json::from_str(keys).unwrap_or_default());
+            return at(path, item(keys), |path| leftover_in(path, inner, built));
+        }
+        let value = key.strip_prefix("v:")?;
+        let wanted: Value = serde_json::from_str(value).unwrap_or_default();
+        at(path, item(value), |path| leftover_in(path, inner, items.iter().find(|item| **item == wanted)))
+    })
+}
+
+/// The same of one owned field or item.
+fn leftover_in(path: &mut String, owned: &Value, built: Option<&Value>) -> Option<String> {
+    let Some(built) = built else { return Some(path.clone()) };
+    let owned = owned.as_object()?;
+    leftover(path, owned, &|name| built.get(name)).or_else(|| leftover_item(path, owned, built))
+}
+
 /// The list item with these keys. One that doesn't name a key stands for the key's default.
-fn item_with<'a>(built: &'a Value, keys: &Map<String, Value>) -> Option<&'a Value> {
-    built.as_array()?.iter().find(|item| keys.iter().all(|(key, value)| item.get(key).is_none_or(|own| own == value)))
+fn item_with<'a>(built: &'a [Value], keys: &Map<String, Value>) -> Option<&'a Value> {
+    built.iter().find(|item| keys.iter().all(|(key, value)| item.get(key).is_none_or(|own| own == value)))
 }
 
 #[cfg(test)]
@@ -156,6 +203,20 @@ mod tests {
     use super::*;
 
     const MANAGER: &str = "foodplatform-operator";
+
+    fn object(value: &Value) -> DynamicObject {
+        let mut value = value.clone();
+        value.as_object_mut().unwrap().entry("metadata").or_insert_with(|| json!({}));
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn difference(built: &Value, live: &Value, manager: &str) -> Option<Difference> {
+        super::difference(&object(built), &object(live), manager)
+    }
+
+    fn owns(live: &Value, manager: &str, path: &[&str]) -> bool {
+        super::owns(&object(live), manager, path)
+    }
 
     fn built() -> Value {
         json!({

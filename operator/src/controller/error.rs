@@ -81,6 +81,12 @@ impl Error {
         matches!(self.answer(), Some(answer) if answer.is_conflict())
     }
 
+    /// Whether something of that name is there already.
+    #[must_use]
+    pub fn is_there_already(&self) -> bool {
+        matches!(self.answer(), Some(answer) if answer.is_already_exists())
+    }
+
     /// Whether the object isn't there any more, or the cluster doesn't have its kind.
     #[must_use]
     pub fn is_gone(&self) -> bool {

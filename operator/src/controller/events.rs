@@ -23,6 +23,13 @@ pub(super) struct Changes {
     pub deleted: Vec<String>,
 }
 
+impl Changes {
+    /// Whether nothing was written.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.created.is_empty() && self.updated.is_empty() && self.deleted.is_empty()
+    }
+}
+
 /// Tells what was written.
 pub(super) async fn changes(recorder: &Recorder, platform: &ObjectReference, changes: &Changes) {
     for (reason, children) in
@@ -42,9 +49,12 @@ pub(super) async fn transition(
     after: &FoodPlatformStatus,
 ) {
     let Some(now) = status::find(after, condition::READY) else { return };
-    let same = status::find(before, condition::READY)
-        .is_some_and(|before| before.status == now.status && before.reason == now.reason);
-    if same {
+    let is_news = match status::find(before, condition::READY) {
+        Some(before) => before.status != now.status || before.reason != now.reason,
+        // That its children are made is told already.
+        None => now.reason != Reason::Progressing.as_str(),
+    };
+    if !is_news {
         return;
     }
     let normal =

@@ -52,7 +52,8 @@ pub(super) struct Live {
     children: Arc<HashMap<String, Children>>,
     pods: Arc<Cache<Arc<core::Pod>>>,
     secrets: Store<PartialObjectMeta<core::Secret>>,
-    changed: watch::Sender<()>,
+    /// Told of each event of the platforms.
+    platforms_changed: watch::Sender<()>,
     filled: watch::Receiver<bool>,
 }
 
@@ -81,18 +82,19 @@ impl Live {
     /// Starts to watch `namespace` (`None`: all of them), which keeps the caches up to date and wakes platforms up. The
     /// future ends only when a watch does, which is a bug of ours; with the future all watches end.
     pub(super) fn watch(client: &Client, namespace: Option<&str>, wake: &Wake) -> (Self, BoxFuture<'static, ()>) {
-        let (changed, _) = watch::channel(());
         let mut tasks: Vec<BoxFuture<'static, ()>> = Vec::new();
 
-        let watched = Watched { namespace, changed: &changed };
+        let watched = Watched { namespace };
         let all = watcher::Config::default().page_size(PAGE);
         let ours = all.clone().labels(&format!("{}={}", labels::MANAGED_BY, labels::MANAGER));
         // Tokens and Helm's releases are most of a cluster's Secrets, and none of them holds a database's URL.
         let plain = all.clone().fields("type!=kubernetes.io/service-account-token,type!=helm.sh/release.v1");
 
+        let platforms_changed = watch::Sender::new(());
         let (platforms, task) = {
-            let wake = wake.clone();
+            let (wake, changed) = (wake.clone(), platforms_changed.clone());
             watched.store(watched.api(client), all, (), trim::platform, move |event| {
+                changed.send_replace(());
                 if let Event::Apply(platform) | Event::InitApply(platform) | Event::Delete(platform) = event {
                     send(&wake, ObjectRef::from_obj(platform));
                 }
@@ -128,7 +130,7 @@ impl Live {
         tasks.push(task);
 
         let (fills, filled) = watch::channel(false);
-        let live = Self { platforms, children: Arc::new(children), pods, secrets, changed, filled };
+        let live = Self { platforms, children: Arc::new(children), pods, secrets, platforms_changed, filled };
         tasks.push(live.fill(fills).then(|()| pending()).boxed());
         // Each by itself, for what they tell has to be decoded, and writes wait for it.
         let tasks = tasks.into_iter().map(|task| AbortOnDropHandle::new(tokio::spawn(task)));
@@ -197,29 +199,32 @@ impl Live {
     /// up after a while: the object may have been deleted again.
     pub(super) async fn catch_up(&self, kind: &str, written: &DynamicObject) {
         let (Some(namespace), Some(version)) = (written.namespace(), version(written)) else { return };
+        let Some(Children { cache, .. }) = self.children.get(kind) else { return };
         let name = written.name_any();
-        self.until(|| self.version(kind, &namespace, &name) >= Some(version)).await;
+        let has_come = || cache.get(&namespace, &name).and_then(|object| object.version) >= Some(version);
+        until(cache.changes(), has_come).await;
     }
 
     /// The same for a platform's status.
     pub(super) async fn catch_up_platform(&self, written: &DynamicObject) {
         let Some(version) = version(written) else { return };
         let key = ObjectRef::new(&written.name_any()).within(&written.namespace().unwrap_or_default());
-        self.until(|| self.platforms.get(&key).and_then(|o| self::version(o.as_ref())) >= Some(version)).await;
+        let has_come = || self.platforms.get(&key).and_then(|o| self::version(o.as_ref())) >= Some(version);
+        until(self.platforms_changed.subscribe(), has_come).await;
     }
+}
 
-    async fn until(&self, seen: impl Fn() -> bool) {
-        let mut changes = self.changed.subscribe();
-        let wait = async {
-            while !seen() {
-                if changes.changed().await.is_err() {
-                    return;
-                }
+/// Waits until that is so, looking after each of the changes, but not for ever: the next event shows what became of it.
+async fn until(mut changes: watch::Receiver<()>, is_so: impl Fn() -> bool) {
+    let wait = async {
+        while !is_so() {
+            if changes.changed().await.is_err() {
+                return;
             }
-        };
-        // Out of time: the next event shows what became of it.
-        let _ = tokio::time::timeout(CATCH_UP, wait).await;
-    }
+        }
+    };
+    // Out of time.
+    let _ = tokio::time::timeout(CATCH_UP, wait).await;
 }
 
 fn send(wake: &Wake, platform: ObjectRef<Guarded>) {
@@ -278,7 +283,6 @@ fn by_reference(
 
 struct Watched<'a> {
     namespace: Option<&'a str>,
-    changed: &'a watch::Sender<()>,
 }
 
 impl Watched<'_> {
@@ -308,7 +312,7 @@ impl Watched<'_> {
         let what = K::kind(&kind).into_owned();
         let mut writer = Writer::new(kind);
         let store = writer.as_reader();
-        (store, self.follow(api, config, what, trim, move |event| writer.apply_watcher_event(event), wake))
+        (store, follow(api, config, what, trim, move |event| writer.apply_watcher_event(event), wake))
     }
 
     /// One watch with a cache that keeps of an object what `keep` says.
@@ -329,42 +333,39 @@ impl Watched<'_> {
         let cache = Arc::new(Cache::default());
         let kept = Arc::clone(&cache);
         let what = K::kind(&kind).into_owned();
-        (cache, self.follow(api, config, what, trim, move |event| kept.take_in(event, &keep), wake))
+        (cache, follow(api, config, what, trim, move |event| kept.take_in(event, &keep), wake))
     }
+}
 
-    /// One watch, each of whose events is taken in and then told. A watch that fails is logged and started again after a
-    /// while, by itself: it doesn't hold up the others.
-    fn follow<K>(
-        &self,
-        api: Api<K>,
-        config: watcher::Config,
-        what: String,
-        trim: fn(&mut K),
-        mut take_in: impl FnMut(&Event<K>) + Send + 'static,
-        wake: impl Fn(&Event<K>) + Send + 'static,
-    ) -> BoxFuture<'static, ()>
-    where
-        K: Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
-    {
-        let changed = self.changed.clone();
-        let events = kube_runtime::watcher(api, config).modify(trim).default_backoff();
-        async move {
-            let mut events = pin!(events);
-            while let Some(event) = events.next().await {
-                match event {
-                    Ok(event) => {
-                        take_in(&event);
-                        changed.send_replace(());
-                        wake(&event);
-                    }
-                    Err(error) => {
-                        warn!(kind = what, error = %chain(&error), "the watch broke off and is started again")
-                    }
+/// One watch, each of whose events is taken in and then told. A watch that fails is logged and started again after a
+/// while, by itself: it doesn't hold up the others.
+fn follow<K>(
+    api: Api<K>,
+    config: watcher::Config,
+    what: String,
+    trim: fn(&mut K),
+    mut take_in: impl FnMut(&Event<K>) + Send + 'static,
+    wake: impl Fn(&Event<K>) + Send + 'static,
+) -> BoxFuture<'static, ()>
+where
+    K: Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
+    let events = kube_runtime::watcher(api, config).modify(trim).default_backoff();
+    async move {
+        let mut events = pin!(events);
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(event) => {
+                    take_in(&event);
+                    wake(&event);
+                }
+                Err(error) => {
+                    warn!(kind = what, error = %chain(&error), "the watch broke off and is started again")
                 }
             }
         }
-        .boxed()
     }
+    .boxed()
 }
 
 /// An error with its causes, in one line.

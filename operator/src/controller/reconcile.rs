@@ -1,6 +1,6 @@
 //! One reconciliation: the steps in their order, and a status whatever came of them.
 
-use std::{sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
@@ -90,6 +90,16 @@ async fn reconcile_platform(context: &Context, resource: &FoodPlatform) -> Resul
         report.obstacles.push(Obstacle::new(Reason::ApplyFailed, format!("{error}; retrying")));
     }
 
+    let (reference, changes) = (resource.object_ref(&()), mem::take(&mut report.changes));
+    events::changes(&context.recorder, &reference, &changes).await;
+    // What was written comes back by the watches, and so does the platform: one status tells of both. But that it isn't ready
+    // any more is told at once.
+    let is_well = failure.is_none() && report.obstacles.is_empty() && !status::is_ready(&before);
+    if is_well && !changes.is_empty() && context.leave_untold(&uid) {
+        return Ok(Action::requeue(AGAIN));
+    }
+    context.told(&uid);
+
     let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
     let observation = Observation {
         generation: resource.metadata.generation.unwrap_or_default(),
@@ -105,8 +115,6 @@ async fn reconcile_platform(context: &Context, resource: &FoodPlatform) -> Resul
         pods: &context.live.pods_of(&namespace, &name),
     };
     let after = status::status(&before, &observation, now());
-    let reference = resource.object_ref(&());
-    events::changes(&context.recorder, &reference, &report.changes).await;
     if after != before {
         status::write(context, resource, &after).await?;
         events::transition(&context.recorder, &reference, &before, &after).await;

@@ -95,10 +95,7 @@ async fn bring(
         _ => {}
     }
     let object = possible(built, resource, live);
-    let is_other = |found: &DynamicObject| {
-        let values = (serde_json::to_value(&object), serde_json::to_value(found));
-        !matches!(values, (Ok(object), Ok(found)) if difference(&object, &found, FIELD_MANAGER).is_none())
-    };
+    let is_other = |found: &DynamicObject| difference(&object, found, FIELD_MANAGER).is_some();
     if found.as_ref().is_none_or(is_other) {
         let parameters = server_side_apply::parameters(FIELD_MANAGER);
         let applied = api.patch(&name, &parameters, &Patch::Apply(&object)).await;

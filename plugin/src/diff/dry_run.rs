@@ -9,7 +9,6 @@ use kube::{
     ResourceExt as _,
     api::{DynamicObject, Patch, PatchParams},
 };
-use serde_json::Value;
 
 use super::{
     change::Change,
@@ -107,9 +106,8 @@ async fn updated(
     child: &Child,
     live: &DynamicObject,
 ) -> Result<Option<Change>, kube::Error> {
-    let (built, current) = (to_value(&child.object)?, to_value(live)?);
-    let replicas = replicas_to_hand_over(platform, child, &built, &current);
-    let mut after = match difference(&built, &current, FIELD_MANAGER) {
+    let replicas = replicas_to_hand_over(platform, child, live);
+    let mut after = match difference(&child.object, live, FIELD_MANAGER) {
         Some(_) => ask(cluster, child, live.resource_version()).await?,
         None => live.clone(),
     };
@@ -145,8 +143,4 @@ fn refusal(cluster: &Cluster, child: &Child, error: &kube::Error) -> Refusal {
 
 fn named(cluster: &Cluster, child: &Child) -> String {
     format!("{} {}/{}", child.kind(), cluster.namespace, child.name())
-}
-
-fn to_value(object: &DynamicObject) -> Result<Value, kube::Error> {
-    serde_json::to_value(object).map_err(kube::Error::SerdeError)
 }

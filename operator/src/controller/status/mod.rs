@@ -316,6 +316,11 @@ pub(super) fn find<'a>(status: &'a FoodPlatformStatus, type_: &str) -> Option<&'
     status.conditions.iter().find(|condition| condition.type_ == type_)
 }
 
+/// Whether the platform is ready.
+pub(super) fn is_ready(status: &FoodPlatformStatus) -> bool {
+    find(status, condition::READY).is_some_and(|ready| ready.status == "True")
+}
+
 /// Writes the status of `resource`, which may be one that can't be decoded, and waits until the watch has shown it.
 ///
 /// # Errors

@@ -55,10 +55,9 @@ async fn matches(world: &World, shop: &FoodPlatform) -> Result<(), String> {
         let api: Api<DynamicObject> = Api::namespaced_with(world.client.clone(), &world.namespace, &child.resource);
         let live = api.get_opt(&child.name()).await.unwrap();
         let live = live.ok_or_else(|| format!("no {} {}", child.kind(), child.name()))?;
-        let (built, live) = (serde_json::to_value(&child.object).unwrap(), serde_json::to_value(&live).unwrap());
         // What is made once is never brought up to date.
         if child.kind() != "Job"
-            && let Some(difference) = difference(&built, &live, FIELD_MANAGER)
+            && let Some(difference) = difference(&child.object, &live, FIELD_MANAGER)
         {
             return Err(format!("{} {}: {difference:?}", child.kind(), child.name()));
         }

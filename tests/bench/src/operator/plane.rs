@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io::{Read as _, Seek as _, SeekFrom},
     net::{Ipv4Addr, TcpListener},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -37,11 +37,9 @@ use tokio::time::sleep;
 
 use super::requests::{self, Requests};
 
-/// The namespace of the platforms that the operator looks after.
+/// The namespace of the platforms.
 pub(crate) const NAMESPACE: &str = "bench";
-/// The namespace of the raw client's objects.
-pub(crate) const RAW: &str = "raw";
-/// The operator's ServiceAccount, by which the audit log knows it.
+/// The operator's ServiceAccount, by which the audit log knows it. The raw client is the same to the API server.
 const ACCOUNT: &str = "operator";
 /// How long anything may take that is not measured.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -50,29 +48,29 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) struct Plane {
     plane: ControlPlane,
     pub(crate) client: Client,
-    token: String,
+    /// How the operator's account comes in.
+    account: Kubeconfig,
     directory: TempDir,
 }
 
 impl Plane {
-    /// Starts it, with the definition and two namespaces, in each of which is the Secret that the platforms name.
+    /// Starts it, with the definition and the platforms' namespace, in which is the Secret that they name.
     ///
     /// # Errors
     /// When it doesn't start, or the API server refuses.
     pub(crate) async fn start(binaries: &Binaries, database_url: &str) -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("foodplatform-bench-").tempdir()?;
         let plane = ControlPlane::start_without_controllers(binaries, directory.path())?;
-        let client = client(plane.kubeconfig()).await?;
+        let kubeconfig = Kubeconfig::read_from(plane.kubeconfig())?;
+        let client = client(kubeconfig.clone()).await?;
         let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
         definitions.create(&PostParams::default(), &crd()?).await?;
-        for namespace in [NAMESPACE, RAW] {
-            let object: Namespace = read(json!({ "metadata": { "name": namespace } }))?;
-            Api::all(client.clone()).create(&PostParams::default(), &object).await?;
-            let secret: Secret = read(json!({
-                "metadata": { "name": "database" }, "stringData": { "url": database_url },
-            }))?;
-            Api::namespaced(client.clone(), namespace).create(&PostParams::default(), &secret).await?;
-        }
+        let namespace: Namespace = read(json!({ "metadata": { "name": NAMESPACE } }))?;
+        Api::all(client.clone()).create(&PostParams::default(), &namespace).await?;
+        let secret: Secret = read(json!({
+            "metadata": { "name": "database" }, "stringData": { "url": database_url },
+        }))?;
+        Api::namespaced(client.clone(), NAMESPACE).create(&PostParams::default(), &secret).await?;
         let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), NAMESPACE);
         accounts.create(&PostParams::default(), &read(json!({ "metadata": { "name": ACCOUNT } }))?).await?;
         let binding: ClusterRoleBinding = read(json!({
@@ -84,7 +82,8 @@ impl Plane {
         let wanted = TokenRequest { spec: TokenRequestSpec::default(), ..Default::default() };
         let answer = accounts.create_token_request(ACCOUNT, &PostParams::default(), &wanted).await?;
         let token = answer.status.context("the API server made no token")?.token;
-        let plane = Self { plane, client, token, directory };
+        let account = with_token(&kubeconfig, &token)?;
+        let plane = Self { plane, client, account, directory };
         plane
             .until("the definition", async || {
                 let definition = definitions.get("foodplatforms.foodplatform.dev").await?;
@@ -95,6 +94,14 @@ impl Plane {
         Ok(plane)
     }
 
+    /// A client that the API server takes for the operator.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub(crate) async fn raw_client(&self) -> Result<Client> {
+        client(self.account.clone()).await
+    }
+
     /// Starts the operator, which looks after the platforms' namespace, and waits until its caches are filled. Gives how
     /// long that took, too.
     ///
@@ -102,11 +109,7 @@ impl Plane {
     /// When it doesn't become ready.
     pub(crate) async fn operator(&self) -> Result<(Operator, Duration)> {
         let kubeconfig = self.directory.path().join("operator.conf");
-        let mut config = serde_json::to_value(Kubeconfig::read_from(self.plane.kubeconfig())?)?;
-        for user in config["users"].as_array_mut().into_iter().flatten() {
-            user["user"] = json!({ "token": self.token });
-        }
-        std::fs::write(&kubeconfig, config.to_string())?;
+        std::fs::write(&kubeconfig, serde_json::to_string(&serde_json::to_value(&self.account)?)?)?;
         let directory = env::var_os("TEST_BIN_DIR").map(PathBuf::from).context("TEST_BIN_DIR is not set")?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let started = Instant::now();
@@ -190,10 +193,21 @@ impl Plane {
 }
 
 /// A client that waits for nobody: what the API server can't take at once fails.
-async fn client(kubeconfig: &Path) -> Result<Client> {
-    let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
+async fn client(kubeconfig: Kubeconfig) -> Result<Client> {
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
     Ok(Client::try_from(config)?)
+}
+
+/// The same way in for whoever has the token.
+///
+/// # Errors
+/// When it can't be read.
+fn with_token(kubeconfig: &Kubeconfig, token: &str) -> Result<Kubeconfig> {
+    let mut config = serde_json::to_value(kubeconfig)?;
+    for user in config["users"].as_array_mut().into_iter().flatten() {
+        user["user"] = json!({ "token": token });
+    }
+    read(config)
 }
 
 /// An object of Kubernetes.

@@ -1,64 +1,9 @@
-//! Every rule of the schema, on a good and a bad value each, by the library that kube offers for it. The API tests send
-//! some of them to a real apiserver as well.
+//! What each field may be.
 
-use std::sync::LazyLock;
-
-use kube::core::cel::Validator;
 use serde_json::{Value, json};
 
-use super::{FoodPlatform, crd, crd_yaml, reference};
-use crate::build::Platform;
-
-/// The smallest platform.
-fn smallest() -> Value {
-    json!({
-        "apiVersion": "foodplatform.dev/v1alpha1",
-        "kind": "FoodPlatform",
-        "metadata": { "name": "shop", "namespace": "food" },
-        "spec": {
-            "image": { "registry": "ghcr.io/example/foodplatform", "tag": "1.4.0" },
-            "kafka": { "bootstrapServers": "kafka:9092" },
-            "database": { "secretRef": { "name": "database" } },
-        },
-    })
-}
-
-/// The smallest platform with `value` at a path such as `spec.gateway`.
-fn with(path: &str, value: Value) -> Value {
-    let mut platform = smallest();
-    let mut place = &mut platform;
-    for key in path.split('.') {
-        place = &mut place[key];
-    }
-    *place = value;
-    platform
-}
-
-/// What the rules say against `new`, in place of `old`.
-fn complaints(new: &Value, old: Option<&Value>) -> Vec<String> {
-    static CRD: LazyLock<Value> = LazyLock::new(|| serde_json::to_value(crd().unwrap()).unwrap());
-    let schema = &CRD["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
-    match Validator::new().validate(schema, new, old) {
-        Ok(()) => Vec::new(),
-        Err(errors) => errors.into_vec().into_iter().map(|error| error.message).collect(),
-    }
-}
-
-fn accepts(path: &str, values: &[Value]) {
-    for value in values {
-        let complaints = complaints(&with(path, value.clone()), None);
-        assert!(complaints.is_empty(), "{path}: {value}: {complaints:?}");
-    }
-}
-
-/// Each value is refused with one message, which begins by naming the field.
-fn refuses(path: &str, values: &[Value], message: &str) {
-    for value in values {
-        let complaints = complaints(&with(path, value.clone()), None);
-        assert_eq!(complaints.len(), 1, "{path}: {value}: {complaints:?}");
-        assert!(complaints[0].starts_with(message), "{path}: {value}: {complaints:?}");
-    }
-}
+use super::{accepts, complaints, refuses, smallest};
+use crate::api::FoodPlatform;
 
 #[test]
 fn takes_the_smallest_platform() {
@@ -310,90 +255,6 @@ fn node_port() {
     refuses("spec.gateway", &bad, "nodePort is for type NodePort only");
 }
 
-/// A change from one value at `path` to another; null is its absence.
-fn change(path: &str, from: Value, to: Value) -> Vec<String> {
-    let without_null = |value: Value| if value.is_null() { smallest() } else { with(path, value) };
-    complaints(&without_null(to), Some(&without_null(from)))
-}
-
-#[test]
-fn the_topic_prefix_is_immutable() {
-    let path = "spec.kafka.topicPrefix";
-    assert_eq!(change(path, json!("a."), json!("a.")), Vec::<String>::new());
-    assert_eq!(change(path, Value::Null, Value::Null), Vec::<String>::new());
-    for (from, to) in [(json!("a."), json!("b.")), (json!("a."), Value::Null), (Value::Null, json!("a."))] {
-        let complaints = change(path, from, to);
-        assert_eq!(complaints.len(), 1, "{complaints:?}");
-        assert!(complaints[0].starts_with("topicPrefix is immutable"), "{complaints:?}");
-    }
-}
-
-#[test]
-fn log_claims_keep_their_class_and_access_modes() {
-    let path = "spec.logs.volume";
-    for (field, a, b) in [
-        ("storageClassName", json!("efs"), json!("")),
-        ("accessModes", json!(["ReadWriteMany"]), json!(["ReadWriteOnce"])),
-    ] {
-        let of = |value: &Value| json!({ field: value });
-        assert_eq!(change(path, of(&a), of(&a)), Vec::<String>::new());
-        assert_eq!(change(path, Value::Null, of(&a)), Vec::<String>::new(), "a volume can be added");
-        assert_eq!(change(path, of(&a), Value::Null), Vec::<String>::new(), "and removed");
-        for (from, to) in [(of(&a), of(&b)), (of(&a), json!({})), (json!({}), of(&a))] {
-            let complaints = change(path, from, to);
-            assert_eq!(complaints.len(), 1, "{complaints:?}");
-            assert!(complaints[0].starts_with(&format!("logs.volume.{field} is immutable")), "{complaints:?}");
-        }
-    }
-}
-
-#[test]
-fn every_string_list_and_map_has_a_bound_and_every_field_a_description() {
-    fn walk(path: &str, schema: &Value) {
-        let bounded = |bound: &str| assert!(schema[bound].is_u64(), "{path} has no {bound}");
-        assert!(
-            path.ends_with("[]") || path.ends_with("{}") || schema["description"].is_string(),
-            "{path}: no description"
-        );
-        match schema["type"].as_str() {
-            Some("string") if schema["enum"].is_null() && schema["format"].is_null() => bounded("maxLength"),
-            Some("array") => {
-                bounded("maxItems");
-                walk(&format!("{path}[]"), &schema["items"]);
-            }
-            // A part of a pod, which Kubernetes checks.
-            Some("object") if schema["x-kubernetes-preserve-unknown-fields"] == true => bounded("maxProperties"),
-            Some("object") if schema["additionalProperties"].is_object() => {
-                bounded("maxProperties");
-                walk(&format!("{path}{{}}"), &schema["additionalProperties"]);
-            }
-            Some("object") => {
-                for (name, property) in schema["properties"].as_object().unwrap() {
-                    walk(&format!("{path}.{name}"), property);
-                }
-            }
-            Some("string" | "integer" | "boolean") => {}
-            other => panic!("{path}: type {other:?}"),
-        }
-    }
-    let crd = serde_json::to_value(crd().unwrap()).unwrap();
-    walk("", &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]);
-}
-
-#[test]
-fn the_committed_definition_is_that_of_the_code() {
-    let (definition, page) = (crd_yaml().unwrap(), reference().unwrap());
-    for (path, generated) in [
-        ("crds/foodplatforms.yaml", &definition),
-        ("charts/foodplatform-operator/files/foodplatforms.yaml", &definition),
-        ("docs/reference.md", &page),
-    ] {
-        let full = format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"));
-        let committed = std::fs::read_to_string(full).unwrap_or_default();
-        assert!(committed == *generated, "{path} differs from the code: run `cargo xtask crds`");
-    }
-}
-
 #[test]
 fn ways_to_the_gateway() {
     let ingress = |field: &str, value: &str| {
@@ -467,33 +328,4 @@ fn network_policies() {
     let metrics_from = |peer: Value| json!({ "metricsFrom": [peer] });
     accepts(path, &[json!({ "podLabels": {} }), json!({ "namespaceLabels": labels })].map(metrics_from));
     refuses(path, &[metrics_from(json!({}))], "metricsFrom: namespaceLabels, podLabels or both");
-}
-
-/// The examples are taken by the rules, decode into our types without anything left over, and can be built.
-#[test]
-fn the_examples_are_platforms() {
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/quickstart.yaml")).unwrap();
-    let mut platforms = 0;
-    for document in text.split("\n---\n") {
-        let mut example: Value = serde_saphyr::from_str(document).unwrap();
-        if example["kind"] != "FoodPlatform" {
-            continue;
-        }
-        platforms += 1;
-        assert_eq!(complaints(&example, None), Vec::<String>::new());
-        let mut decoded: FoodPlatform = serde_json::from_value(example.clone()).unwrap();
-        example["metadata"] = serde_json::to_value(&decoded.metadata).unwrap();
-        assert_eq!(serde_json::to_value(&decoded).unwrap(), example);
-        decoded.metadata.uid = Some("1".to_owned());
-        Platform::new(&decoded).unwrap();
-    }
-    assert_eq!(platforms, 1);
-}
-
-#[test]
-fn the_yaml_says_what_the_definition_says() {
-    let read: Value = serde_saphyr::from_str(&crd_yaml().unwrap()).unwrap();
-    let read: k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition =
-        serde_json::from_value(read).unwrap();
-    assert_eq!(read, crd().unwrap());
 }

@@ -1,0 +1,85 @@
+//! The definition as a whole, and what is generated from it.
+
+use serde_json::Value;
+
+use super::complaints;
+use crate::{
+    api::{FoodPlatform, crd, crd_yaml, reference},
+    build::Platform,
+};
+
+#[test]
+fn every_string_list_and_map_has_a_bound_and_every_field_a_description() {
+    fn walk(path: &str, schema: &Value) {
+        let bounded = |bound: &str| assert!(schema[bound].is_u64(), "{path} has no {bound}");
+        assert!(
+            path.ends_with("[]") || path.ends_with("{}") || schema["description"].is_string(),
+            "{path}: no description"
+        );
+        match schema["type"].as_str() {
+            Some("string") if schema["enum"].is_null() && schema["format"].is_null() => bounded("maxLength"),
+            Some("array") => {
+                bounded("maxItems");
+                walk(&format!("{path}[]"), &schema["items"]);
+            }
+            // A part of a pod, which Kubernetes checks.
+            Some("object") if schema["x-kubernetes-preserve-unknown-fields"] == true => bounded("maxProperties"),
+            Some("object") if schema["additionalProperties"].is_object() => {
+                bounded("maxProperties");
+                walk(&format!("{path}{{}}"), &schema["additionalProperties"]);
+            }
+            Some("object") => {
+                for (name, property) in schema["properties"].as_object().unwrap() {
+                    walk(&format!("{path}.{name}"), property);
+                }
+            }
+            Some("string" | "integer" | "boolean") => {}
+            other => panic!("{path}: type {other:?}"),
+        }
+    }
+    let crd = serde_json::to_value(crd().unwrap()).unwrap();
+    walk("", &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]);
+}
+
+#[test]
+fn the_committed_definition_is_that_of_the_code() {
+    let (definition, page) = (crd_yaml().unwrap(), reference().unwrap());
+    for (path, generated) in [
+        ("crds/foodplatforms.yaml", &definition),
+        ("charts/foodplatform-operator/files/foodplatforms.yaml", &definition),
+        ("docs/reference.md", &page),
+    ] {
+        let full = format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"));
+        let committed = std::fs::read_to_string(full).unwrap_or_default();
+        assert!(committed == *generated, "{path} differs from the code: run `cargo xtask crds`");
+    }
+}
+
+/// The examples are taken by the rules, decode into our types without anything left over, and can be built.
+#[test]
+fn the_examples_are_platforms() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/quickstart.yaml")).unwrap();
+    let mut platforms = 0;
+    for document in text.split("\n---\n") {
+        let mut example: Value = serde_saphyr::from_str(document).unwrap();
+        if example["kind"] != "FoodPlatform" {
+            continue;
+        }
+        platforms += 1;
+        assert_eq!(complaints(&example, None), Vec::<String>::new());
+        let mut decoded: FoodPlatform = serde_json::from_value(example.clone()).unwrap();
+        example["metadata"] = serde_json::to_value(&decoded.metadata).unwrap();
+        assert_eq!(serde_json::to_value(&decoded).unwrap(), example);
+        decoded.metadata.uid = Some("1".to_owned());
+        Platform::new(&decoded).unwrap();
+    }
+    assert_eq!(platforms, 1);
+}
+
+#[test]
+fn the_yaml_says_what_the_definition_says() {
+    let read: Value = serde_saphyr::from_str(&crd_yaml().unwrap()).unwrap();
+    let read: k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition =
+        serde_json::from_value(read).unwrap();
+    assert_eq!(read, crd().unwrap());
+}
