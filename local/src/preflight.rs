@@ -25,6 +25,9 @@ pub fn require_root() -> Result<()> {
 /// When one is missing, with what to install.
 pub fn require_tools() -> Result<()> {
     let tools = [
+        ("cc", "build-essential, for instance: apt-get install build-essential"),
+        ("make", "build-essential, for instance: apt-get install build-essential"),
+        ("perl", "perl, for instance: apt-get install perl"),
         ("cargo", "Rust from https://rustup.rs"),
         ("rustup", "Rust from https://rustup.rs"),
         ("go", "Go ≥ 1.26 from https://go.dev/dl"),

@@ -17,19 +17,43 @@ use tower::{BoxError, Layer, Service};
 
 use crate::sync::lock;
 
-/// The moment until which writes are let through. Cheap to clone; all clones are one fence.
+/// Until when writes are let through: closed at first. Cheap to clone; all clones are one fence.
 #[derive(Clone, Debug, Default)]
-pub struct Fence(Arc<Mutex<Option<Instant>>>);
+pub struct Fence(Arc<Mutex<Gate>>);
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Gate {
+    #[default]
+    Closed,
+    OpenUntil(Instant),
+    Open,
+}
 
 impl Fence {
+    /// One that is open for good, for an operator that is alone.
+    #[must_use]
+    pub fn open() -> Self {
+        Self(Arc::new(Mutex::new(Gate::Open)))
+    }
+
     /// Lets writes through until then.
     pub fn open_until(&self, moment: Instant) {
-        *lock(&self.0) = Some(moment);
+        *lock(&self.0) = Gate::OpenUntil(moment);
+    }
+
+    /// Lets nothing through any more.
+    pub fn close(&self) {
+        *lock(&self.0) = Gate::Closed;
     }
 
     /// Whether writes are let through.
+    #[must_use]
     pub fn is_open(&self, now: Instant) -> bool {
-        lock(&self.0).is_some_and(|until| now < until)
+        match *lock(&self.0) {
+            Gate::Closed => false,
+            Gate::OpenUntil(moment) => now < moment,
+            Gate::Open => true,
+        }
     }
 }
 

@@ -87,8 +87,9 @@ impl Election {
         }
         info!(lease = self.name, "leading");
         let (api, name, identity) = (self.api.clone(), self.name.clone(), self.identity.clone());
+        let fence = self.fence();
         // A task of its own: reconciliations that keep their task busy are no reason to lose the lease.
-        Leadership { renewal: AbortOnDropHandle::new(tokio::spawn(self.keep())), api, name, identity }
+        Leadership { renewal: AbortOnDropHandle::new(tokio::spawn(self.keep())), api, name, identity, fence }
     }
 
     /// Renews the Lease until it can't be, or somebody else has it.
@@ -184,6 +185,7 @@ pub struct Leadership {
     api: Api<Lease>,
     name: String,
     identity: String,
+    fence: Fence,
 }
 
 impl Leadership {
@@ -196,6 +198,8 @@ impl Leadership {
     /// Gives the Lease back, so that another one takes over at its next look.
     pub async fn resign(self) {
         self.renewal.abort();
+        // What is still under way must not write beside the next one.
+        self.fence.close();
         let given_back = async {
             let Some(mut lease) = self.api.get_opt(&self.name).await? else { return Ok(()) };
             let Some(spec) = lease.spec.as_mut().filter(|spec| spec.holder_identity.as_ref() == Some(&self.identity))

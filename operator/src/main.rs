@@ -1,11 +1,12 @@
 //! The operator's process.
 
-use std::{net::SocketAddr, process::ExitCode, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
 use clap::{ArgAction, Parser};
 use foodplatform_operator::{
     client, controller,
+    fence::Fence,
     health::{self, Readiness},
     leader::Election,
     metrics, telemetry,
@@ -116,20 +117,21 @@ async fn lead(arguments: &Arguments, readiness: &Readiness, stop: &CancellationT
     let instance = arguments.pod_name.clone().or_else(|| std::env::var("HOSTNAME").ok());
     if !arguments.leader_election {
         metrics::leading(true);
-        reconcile(arguments, client::client(config)?, instance, readiness, stop.clone()).await;
+        reconcile(arguments, client::client(config)?, Fence::open(), instance, readiness, stop.clone()).await;
         return Ok(());
     }
     let identity = instance.clone().context("POD_NAME is not set, which the lease needs to tell operators apart")?;
     let (namespace, name) = (&arguments.pod_namespace, &arguments.lease_name);
     let election = Election::new(client::client(config.clone())?, namespace, name, &identity);
-    let client = client::fenced(config, &election.fence())?;
+    let fence = election.fence();
+    let client = client::fenced(config, &fence)?;
     // One that stands by is as ready as one can be.
     readiness.set(true);
     let Some(mut leadership) = election.won().with_cancellation_token(stop).await else { return Ok(()) };
     readiness.set(false);
     metrics::leading(true);
     tokio::select! {
-        () = reconcile(arguments, client, instance, readiness, stop.clone()) => leadership.resign().await,
+        () = reconcile(arguments, client, fence, instance, readiness, stop.clone()) => leadership.resign().await,
         // At once: another one may lead already.
         () = leadership.lost() => anyhow::bail!("lost the Lease {namespace}/{name} to another operator"),
     }
@@ -139,6 +141,7 @@ async fn lead(arguments: &Arguments, readiness: &Readiness, stop: &CancellationT
 async fn reconcile(
     arguments: &Arguments,
     client: kube::Client,
+    fence: Fence,
     instance: Option<String>,
     readiness: &Readiness,
     stop: CancellationToken,
@@ -148,12 +151,18 @@ async fn reconcile(
         readiness.set(false);
         tokio::time::sleep(DRAIN).await;
     };
-    let synced = || readiness.set(true);
+    let (synced, watched) = (|| readiness.set(true), watched(&arguments.watch_namespaces));
     tokio::select! {
-        () = controller::run(client, &arguments.watch_namespaces, instance, stop.clone(), synced) => {}
+        () = controller::run(client, fence, &watched, instance, stop.clone(), synced) => {}
         () = drained => warn!("reconciliations were still running and are left"),
     }
     info!("stopped");
+}
+
+/// The namespaces that are named, each once.
+fn watched(named: &[String]) -> Vec<String> {
+    let named = named.iter().map(|name| name.trim()).filter(|name| !name.is_empty());
+    named.collect::<BTreeSet<_>>().into_iter().map(str::to_owned).collect()
 }
 
 /// Cancelled by SIGTERM and SIGINT.

@@ -41,8 +41,8 @@ pub(crate) enum Command {
     ///
     /// The tree shows what the operator says in the resource's status, and beside it what only the pods can tell: their
     /// state, what is wrong with them, and how many Kafka messages each service has still to read (its lag). The lag is
-    /// read from the pods' metrics by way of the API server, which takes the right to get pods/proxy; without it the
-    /// rest is shown.
+    /// read from the pods' metrics by way of the API server, which takes the right to get pods/proxy, and that the
+    /// platform's NetworkPolicies let the API server in (networkPolicy.metricsFrom); without these the rest is shown.
     ///
     /// Ends with 0 when the platform is Ready, 1 when it is not (or the operator has not seen its newest spec yet), and
     /// 2 when it can't be told.

@@ -26,7 +26,8 @@ pub struct KafkaSpec {
     #[schemars(length(min = 1, max = 1024))]
     #[x_kube(validation = rules::bootstrap_servers())]
     pub bootstrap_servers: String,
-    /// Encrypted connections, and certificates. Without it connections are open to whoever listens.
+    /// Encrypted connections, and certificates; `{}` is enough where the brokers' certificates come from a well-known
+    /// authority. Without it connections are open to whoever listens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<KafkaTlsSpec>,
     /// A name and a password for the brokers.
@@ -38,7 +39,8 @@ pub struct KafkaSpec {
     #[schemars(length(min = 1, max = 128))]
     #[x_kube(validation = rules::topic_prefix())]
     pub topic_prefix: Option<String>,
-    /// Settings of each topic. What isn't set here is taken from `topicDefaults`.
+    /// Settings of each topic: PREFIX`menu`, `cook`, `delivery` and `order-requests`, each of which has a dead-letter topic
+    /// beside it, `NAME.dlq`, with one partition. What isn't set here is taken from `topicDefaults`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topics: Option<TopicsSpec>,
     /// Settings of the topics that don't say it themselves.
@@ -47,7 +49,7 @@ pub struct KafkaSpec {
     /// Who makes the topics and changes them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic_management: Option<TopicManagement>,
-    /// Whose KafkaTopics they are, with `topicManagement: Strimzi`.
+    /// The Strimzi cluster whose Topic Operator makes the topics; required with `topicManagement: Strimzi`, and only then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strimzi: Option<StrimziSpec>,
     /// What becomes of the topics when the platform is deleted.
@@ -55,14 +57,15 @@ pub struct KafkaSpec {
     pub deletion_policy: Option<DeletionPolicy>,
     /// Take topics of the platform's names that somebody else made, as if they had been made for it. Without it they are
     /// left alone, for another platform may use them, and the condition TopicsReady says so. A platform that is deleted
-    /// and created again takes up its own topics in any case. Default: false.
+    /// and created again takes up its own topics as long as the ConfigMap `NAME-topics` is there, which goes with its
+    /// namespace only. Default: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopt: Option<bool>,
 }
 
-/// Who makes the topics and changes them: with `Direct` the operator, by Kafka's admin protocol; with `Strimzi` its Topic
-/// Operator, of which the operator asks it by KafkaTopic resources; with `External` somebody else, and the operator says
-/// what isn't as the spec asks for. Default: `Direct`.
+/// Who makes the topics and changes them: with `Direct` the operator, by Kafka's admin protocol; with `Strimzi` Strimzi's
+/// Topic Operator, for which the operator writes KafkaTopic resources; with `External` somebody else: the operator changes
+/// nothing, and TopicsReady says what differs. Default: `Direct`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum TopicManagement {
     /// The operator.
@@ -111,7 +114,7 @@ pub struct TopicsSpec {
     /// What the kitchen says to delivery.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cook: Option<TopicSpec>,
-    /// What delivery says.
+    /// What delivery tells order and mypage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<TopicSpec>,
     /// What the gateway took in for order while order was away (`order-requests`).
@@ -151,10 +154,12 @@ pub struct TopicSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DatabaseSpec {
-    /// The Secret that holds the database's URL, `postgres://USER:PASSWORD@HOST:PORT/DATABASE`. The user has to be
-    /// allowed to create schemas in it.
+    /// The Secret in the platform's namespace that holds the database's URL, `postgres://USER:PASSWORD@HOST:PORT/DATABASE`,
+    /// with special characters percent-encoded. The host has to be reachable under that name from the platform's pods and
+    /// from the operator's: `SERVICE.NAMESPACE`, not `SERVICE`. The user has to be allowed to create schemas, or they have
+    /// to be there: `NAMESPACE__NAME__SERVICE`, with `_` for `-`.
     pub secret_ref: SecretKeyRef,
-    /// The Secret with the certificates (PEM) of who vouches for the server, such as CloudNativePG's `CLUSTER-ca`.
+    /// The Secret in the platform's namespace with the certificates (PEM) of who vouches for the server, such as CloudNativePG's `CLUSTER-ca`.
     /// Connections are then always encrypted, and the server's certificate has to be for the host of the URL
     /// (`sslmode=verify-full`), unless the URL says `sslmode=verify-ca`. Default: what the URL's `sslmode` says, with the
     /// well-known authorities.

@@ -11,11 +11,12 @@ use super::rules;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KafkaTlsSpec {
-    /// The Secret with the certificates (PEM) of who vouches for the brokers, such as Strimzi's
+    /// The Secret in the platform's namespace with the certificates (PEM) of who vouches for the brokers, such as Strimzi's
     /// `CLUSTER-cluster-ca-cert`. Default: the well-known authorities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_secret_ref: Option<CaSecretRef>,
-    /// The Secret with the platform's own certificate and key, for brokers that ask for one (mutual TLS).
+    /// The Secret of type `kubernetes.io/tls` in the platform's namespace, keys `tls.crt` and `tls.key` (PEM): the
+    /// platform's own certificate, for brokers that ask for one (mutual TLS).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_secret_ref: Option<CertificateSecretRef>,
 }
@@ -51,12 +52,13 @@ pub struct CertificateSecretRef {
 pub struct KafkaSaslSpec {
     /// How the password is proven.
     pub mechanism: SaslMechanism,
-    /// The name, where the Secret doesn't hold it: Strimzi's doesn't, whose own name it is.
+    /// The user's name. Default: the Secret's key `usernameKey`. Strimzi's Secrets hold the password alone: there it is the
+    /// KafkaUser's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(validation = rules::sasl_username())]
     pub username: Option<String>,
-    /// The Secret with the password, and with the name where `username` doesn't say it.
+    /// The Secret in the platform's namespace with the password, and with the name where `username` doesn't say it.
     pub secret_ref: CredentialsSecretRef,
 }
 

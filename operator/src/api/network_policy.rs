@@ -30,11 +30,12 @@ pub struct NetworkPolicySpec {
     #[schemars(length(min = 1, max = 64))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub egress: Option<Vec<EgressPeer>>,
-    /// Which pods may read metrics, at port 9090. Default: none; the probes of the node's kubelet need no permission.
+    /// Who may read metrics, at port 9090: a Prometheus, and for consumer lag in `kubectl foodplatform status` the API
+    /// server, which asks pods on people's behalf. Default: nobody; the probes of the node's kubelet need no permission.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
-    pub metrics_from: Option<Vec<PodPeer>>,
+    pub metrics_from: Option<Vec<MetricsPeer>>,
 }
 
 /// Whom pods may reach: addresses, or pods by their labels.
@@ -64,11 +65,16 @@ pub struct EgressPeer {
     pub ports: Option<Vec<i32>>,
 }
 
-/// Pods by their labels.
+/// Who may read metrics: addresses, or pods by their labels.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = rules::some_labels())]
-pub struct PodPeer {
+#[x_kube(validation = rules::reader_is_cidr_or_labels())]
+pub struct MetricsPeer {
+    /// Addresses, such as `10.20.0.0/16`; `10.20.0.7/32` is one alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    #[x_kube(validation = rules::cidr())]
+    pub cidr: Option<String>,
     /// Labels of the pods' namespaces, such as `kubernetes.io/metadata.name: monitoring`; `{}` is every namespace.
     /// Default: the platform's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -43,7 +43,7 @@ pub struct PodsSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub priority_class_name: Option<String>,
-    /// Further environment variables, which also go before those that come from other fields of the spec.
+    /// Further environment variables. They override those that the operator sets from the spec, such as LOG_LEVEL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
@@ -62,14 +62,14 @@ pub struct Toleration {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 317))]
     pub key: Option<String>,
-    /// Whether the taint's value has to be `value` (`Equal`), or any will do (`Exists`). Default: `Equal`.
+    /// How the taint's value is compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operator: Option<TolerationOperator>,
     /// The taint's value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub value: Option<String>,
-    /// The taint's effect; without it every effect is meant.
+    /// What the taint does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effect: Option<TaintEffect>,
     /// How long pods stay on a node that gets such a taint with effect `NoExecute`, in seconds. Default: for ever.
@@ -77,7 +77,7 @@ pub struct Toleration {
     pub toleration_seconds: Option<i64>,
 }
 
-/// How a taint's value is compared.
+/// Whether the taint's value has to be `value` (`Equal`), or any will do (`Exists`). Default: `Equal`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum TolerationOperator {
     /// It has to be the same.
@@ -86,7 +86,8 @@ pub enum TolerationOperator {
     Exists,
 }
 
-/// What a taint does.
+/// What the taint does: no pod comes (`NoSchedule`), pods come when there is no other node (`PreferNoSchedule`), or no pod
+/// comes and those that are there go (`NoExecute`). Default: every effect is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum TaintEffect {
     /// No pod comes.

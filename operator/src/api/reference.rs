@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt::Write as _};
 use anyhow::Context as _;
 use serde_json::Value;
 
-use super::crd;
+use super::{Reason, crd};
 
 /// The reference of every field, as a page of Markdown.
 ///
@@ -19,13 +19,15 @@ pub fn reference() -> anyhow::Result<String> {
     for part in ["spec", "status"] {
         page.object(part, &schema["properties"][part]);
     }
+    page.reasons();
     Ok(page.text.trim_end().to_owned() + "\n")
 }
 
 const HEAD: &str = "\
 # FoodPlatform, `foodplatform.dev/v1alpha1`
 
-This page is written by `cargo xtask crds` from the definition; `kubectl explain foodplatform.spec` shows the same.
+This page is written by `cargo xtask crds` from the definition; `kubectl explain foodplatform.spec.FIELD` shows the
+meanings, without bounds and rules.
 `spec` is what a person asks for, `status` what the operator says of it. Fields marked with * are required.
 
 ";
@@ -37,6 +39,17 @@ struct Page {
 }
 
 impl Page {
+    /// What the conditions' reasons mean.
+    fn reasons(&mut self) {
+        self.text
+            .push_str("## Reasons\n\nThe reasons that conditions give. Where it takes a person, Stalled is True.\n\n");
+        self.text.push_str("| reason | takes a person | meaning |\n|---|---|---|\n");
+        for reason in Reason::ALL {
+            let takes = if reason.stalls() { "yes" } else { "" };
+            let _ = writeln!(self.text, "| `{reason}` | {takes} | {} |", reason.meaning());
+        }
+    }
+
     /// A section about the fields of an object, and after it those of the objects in it.
     fn object(&mut self, path: &str, schema: &Value) {
         let _ = writeln!(self.text, "## {path}\n\n{}\n", text(&schema["description"]));

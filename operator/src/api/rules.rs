@@ -175,8 +175,8 @@ pub(super) fn foreign_variable() -> Rule {
          'KAFKA_SASL_MECHANISM', 'KAFKA_USERNAME', 'KAFKA_PASSWORD'])",
     )
     .message(
-        "env: DATABASE_URL, DATABASE_CA_FILE, LOG_DIR, POD_NAME, those of CANCELLATION_TOKENS, and those of Kafka's TLS \
-         and SASL are the operator's: set database, logs, kafka.tls or kafka.sasl instead",
+        "env: DATABASE_URL, DATABASE_CA_FILE, LOG_DIR, POD_NAME, CANCELLATION_TOKENS, CANCELLATION_TOKEN_FILE, and \
+         those of Kafka's TLS and SASL are the operator's: set database, logs, kafka.tls or kafka.sasl instead",
     )
 }
 
@@ -192,7 +192,7 @@ pub(super) fn bootstrap_servers() -> Rule {
 pub(super) fn topic_prefix() -> Rule {
     matches(
         "^[A-Za-z0-9][A-Za-z0-9._-]*$",
-        "topicPrefix: letters, digits, '.', '_' and '-', beginning with a letter or digit, such as shop.eu.",
+        "topicPrefix: letters, digits, '.', '_' and '-', beginning with a letter or digit, such as `shop.eu.` with its dot at the end",
     )
 }
 
@@ -364,8 +364,9 @@ pub(super) fn cidr_or_labels() -> Rule {
     )
 }
 
-pub(super) fn some_labels() -> Rule {
-    Rule::new("has(self.namespaceLabels) || has(self.podLabels)").message(
-        "metricsFrom: namespaceLabels, podLabels or both; for all pods of the platform's own namespace set podLabels: {}",
+pub(super) fn reader_is_cidr_or_labels() -> Rule {
+    Rule::new("has(self.cidr) != (has(self.namespaceLabels) || has(self.podLabels))").message(
+        "metricsFrom: a peer is either a cidr, or pods by namespaceLabels, podLabels or both; for all pods of the platform's \
+         own namespace set podLabels: {}",
     )
 }

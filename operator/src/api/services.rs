@@ -61,7 +61,9 @@ pub struct ServiceSpec {
     /// What each pod asks for and may use. Default: requests of 50m CPU and 32Mi memory, a limit of 128Mi memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<ResourcesSpec>,
-    /// What its callers spare its pods. Not for the gateway, which no service calls.
+    /// The circuit breaker that callers of this service keep to (the gateway, and order when it calls cook), with Envoy's
+    /// meanings: how many requests may wait, and when a failing pod is left out for a while. Each caller counts for itself.
+    /// Not for the gateway, which no service calls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub circuit_breaker: Option<CircuitBreakerSpec>,
     /// A PostgreSQL database of its own, instead of the platform's. What it has kept so far isn't moved there. Not for the
@@ -184,7 +186,8 @@ pub struct HpaBehavior {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HpaScalingRules {
-    /// How far back wishes are looked at, in seconds, so that the number of pods doesn't flap.
+    /// For how many past seconds recommendations are kept in mind: scaling down takes the highest of them, scaling up the
+    /// lowest. Default: Kubernetes', 300 down and 0 up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 3600))]
     pub stabilization_window_seconds: Option<i32>,

@@ -30,7 +30,9 @@ pub struct FoodPlatformStatus {
     /// The generation of the spec that this status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Reconciling, Stalled, Paused, TopicsReady and DatabaseReachable.
+    /// Ready: all that the spec asks for is there and ready. Reconciling: it is being brought about, or waits for something
+    /// that heals by itself. Stalled: a person has to act. Paused: `spec.paused` is true. TopicsReady, DatabaseReachable:
+    /// Kafka's topics are as asked for; the database answers the operator. The reasons are told of in docs/reference.md.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions", length(max = 16))]
     pub conditions: Vec<Condition>,
@@ -128,7 +130,9 @@ pub struct TopicStatus {
     pub state: TopicState,
 }
 
-/// Whether a topic is as asked for.
+/// Whether a topic is as asked for (`Ready`), there but not so (`Differs`; TopicsReady says why), not there yet (`Missing`),
+/// not made for this platform (`Foreign`; see `spec.kafka.adopt`), or not known, since Kafka could not be asked
+/// (`Unknown`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum TopicState {
     /// As asked for.

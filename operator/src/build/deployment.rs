@@ -99,8 +99,9 @@ fn in_seconds(time: Duration) -> i32 {
 fn pod_spec(platform: &Platform, settings: &ServiceSettings) -> PodSpec {
     let tokens = cancellation_tokens::mounted(platform, settings.service).map(|(volume, ..)| volume);
     let certificates = platform.kafka_security.mounted().map(|(volume, _)| volume);
-    let common = pod::spec(platform, settings, container(platform, settings));
-    let volumes = iter::once(log_volume(platform, settings)).chain(tokens).chain(certificates);
+    let mut common = pod::spec(platform, settings, container(platform, settings));
+    let others = common.volumes.take().into_iter().flatten();
+    let volumes = iter::once(log_volume(platform, settings)).chain(tokens).chain(certificates).chain(others);
     PodSpec {
         termination_grace_period_seconds: Some(GRACE_SECONDS),
         topology_spread_constraints: Some(
@@ -114,7 +115,7 @@ fn pod_spec(platform: &Platform, settings: &ServiceSettings) -> PodSpec {
                 })
                 .to_vec(),
         ),
-        volumes: Some(volumes.chain(common.volumes.clone().into_iter().flatten()).collect()),
+        volumes: Some(volumes.collect()),
         ..common
     }
 }

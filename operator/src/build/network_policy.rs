@@ -19,7 +19,7 @@ use super::{
     platform::{Platform, ServiceSettings},
     pod,
 };
-use crate::api::{self, EgressPeer, FoodService, Mesh, PodPeer, defaults};
+use crate::api::{self, EgressPeer, FoodService, Mesh, MetricsPeer, defaults};
 
 const DNS_PORT: i32 = 53;
 /// Where Istio's control plane tells sidecars what to do.
@@ -33,7 +33,7 @@ pub struct Traffic {
     /// Whom they may reach outside of the platform, besides DNS; none: any address, at the ports of Kafka and database.
     pub egress: Option<Vec<EgressPeer>>,
     /// Who may read their metrics.
-    pub metrics_from: Vec<PodPeer>,
+    pub metrics_from: Vec<MetricsPeer>,
 }
 
 impl Traffic {
@@ -121,7 +121,7 @@ fn policy(
 }
 
 /// What reaches a service's serving pods. The kubelet's probes come from the node, which every policy lets through.
-fn ingress(platform: &Platform, service: FoodService, metrics_from: &[PodPeer]) -> Vec<NetworkPolicyIngressRule> {
+fn ingress(platform: &Platform, service: FoodService, metrics_from: &[MetricsPeer]) -> Vec<NetworkPolicyIngressRule> {
     let callers = match service {
         // It is the one way in, for anyone.
         FoodService::Gateway => None,
@@ -133,7 +133,8 @@ fn ingress(platform: &Platform, service: FoodService, metrics_from: &[PodPeer]) 
     let from = |from, port| NetworkPolicyIngressRule { from, ports: Some(vec![tcp(port)]) };
     let mut rules = vec![from(callers, pod::HTTP_PORT)];
     if !metrics_from.is_empty() {
-        let readers = metrics_from.iter().map(|peer| labelled(&peer.namespace_labels, &peer.pod_labels)).collect();
+        let reader = |reader: &MetricsPeer| peer(reader.cidr.as_ref(), &reader.namespace_labels, &reader.pod_labels);
+        let readers = metrics_from.iter().map(reader).collect();
         rules.push(from(Some(readers), pod::ADMIN_PORT));
     }
     rules
@@ -164,13 +165,7 @@ fn dns() -> NetworkPolicyEgressRule {
 }
 
 fn to_peer(peer: &EgressPeer) -> NetworkPolicyEgressRule {
-    let to_whom = match &peer.cidr {
-        Some(cidr) => NetworkPolicyPeer {
-            ip_block: Some(IPBlock { cidr: cidr.clone(), ..Default::default() }),
-            ..Default::default()
-        },
-        None => labelled(&peer.namespace_labels, &peer.pod_labels),
-    };
+    let to_whom = self::peer(peer.cidr.as_ref(), &peer.namespace_labels, &peer.pod_labels);
     to(vec![to_whom], peer.ports.iter().flatten().copied().map(tcp).collect())
 }
 
@@ -184,15 +179,16 @@ fn serving(platform: &Platform, service: FoodService) -> NetworkPolicyPeer {
     NetworkPolicyPeer { pod_selector: Some(pods(labels::selector(platform, service))), ..Default::default() }
 }
 
-/// Pods by their labels and those of their namespace; without the latter, those of the platform's own.
-fn labelled(
+/// Addresses, or pods by their labels and those of their namespace; without the latter, those of the platform's own.
+fn peer(
+    cidr: Option<&String>,
     namespaces: &Option<BTreeMap<String, String>>,
     labels: &Option<BTreeMap<String, String>>,
 ) -> NetworkPolicyPeer {
     NetworkPolicyPeer {
+        ip_block: cidr.map(|cidr| IPBlock { cidr: cidr.clone(), ..Default::default() }),
         namespace_selector: namespaces.clone().map(pods),
         pod_selector: labels.clone().map(pods),
-        ..Default::default()
     }
 }
 

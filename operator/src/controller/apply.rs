@@ -12,11 +12,12 @@ use super::{
     context::{Context, request},
     diff,
     error::{Error, Step},
-    obstacle::{Obstacle, Reason},
+    obstacle::Obstacle,
     pack::version,
-    server_side_apply::{self, Creation},
+    server_side_apply::{self, Presence},
 };
 use crate::{
+    api::Reason,
     build::{ApplyMode, Child, FIELD_MANAGER, Platform, Replicas, labels, pvc},
     metrics,
 };
@@ -69,18 +70,14 @@ pub(super) async fn apply(
     if known.is_some_and(|version| context.applied.is_good(&platform.uid, key, built, version)) {
         return Ok(Change::None);
     }
-    let live = match context.live.child(&kind, namespace, &name) {
-        Some(live) => live,
-        // It may be there without our label, or not have come by the watch yet.
-        None => match server_side_apply::create(context, &child.resource, &child.object).await? {
-            Creation::Found(live) => live,
-            Creation::Made(made) => {
-                if is_as_built(context, platform, child, &made) && needs_no_notes(child) {
-                    version(&made).inspect(|made| context.applied.found_good(&platform.uid, key, built, *made));
-                }
-                return Ok(Change::Created);
+    let live = match server_side_apply::ensure(context, &child.resource, &child.object).await? {
+        Presence::Found(live) => live,
+        Presence::Made(made) => {
+            if is_as_built(context, platform, child, &made) && needs_no_notes(child) {
+                version(&made).inspect(|made| context.applied.found_good(&platform.uid, key, built, *made));
             }
-        },
+            return Ok(Change::Created);
+        }
     };
     admit(platform, &kind, &live)?;
     let good = |change: Change| {

@@ -14,6 +14,7 @@ use tracing::info;
 use super::{
     apply::{self, Failure},
     context::{Context, request},
+    diff,
     error::{Error, Step},
 };
 use crate::{
@@ -64,32 +65,37 @@ pub(super) async fn ensure(context: &Context, platform: &Platform, now: Timestam
     if version.as_ref().is_some_and(|version| context.cancellation_tokens.is_good(platform, version, now)) {
         return Ok(());
     }
+    let mut refusal = None;
     if version.is_none() {
         match create(context, platform, now).await {
-            // The watch has yet to tell of it.
-            Err(error) if error.is_there_already() => {}
+            // The watch may have yet to tell of it; what may be made is asked before whether it is there.
+            Err(error) if error.is_there_already() || error.is_refusal() => refusal = Some(error),
             created => return Ok(created?),
         }
     }
     let api = context.api::<Secret>(namespace);
     let what = |doing: &str| format!("{doing} Secret {namespace}/{name}");
     let Some(live) = request(Step::Apply, || what("reading"), api.get_opt(&name)).await? else {
-        return Ok(create(context, platform, now).await?);
+        return match refusal {
+            Some(error) => Err(error.into()),
+            None => Ok(create(context, platform, now).await?),
+        };
     };
     apply::admit(platform, "Secret", &head(&live))?;
-    let tokens = match CancellationTokens::read(&live) {
-        Some((_, since)) if !is_old(since, now) => {
-            context.cancellation_tokens.remember(platform, &live, since);
-            return Ok(());
-        }
-        Some((tokens, _)) => tokens.advance(fresh()),
-        None => CancellationTokens::new(fresh),
+    let (tokens, since) = match CancellationTokens::read(&live) {
+        Some((tokens, since)) if !is_old(since, now) => (tokens, since),
+        Some((tokens, _)) => (tokens.advance(fresh()), now),
+        None => (CancellationTokens::new(fresh), now),
     };
-    let mut secret = tokens.secret(platform, now);
+    let mut secret = tokens.secret(platform, since);
+    if live.data == secret.data && diff::covers(&live.metadata, &secret.metadata) {
+        context.cancellation_tokens.remember(platform, &live, since);
+        return Ok(());
+    }
     // Exactly the version that was read is replaced: of two writers one is told to look again.
     secret.metadata.resource_version = live.resource_version();
     let written = request(Step::Apply, || what("replacing"), api.replace(&name, &parameters(), &secret)).await?;
-    took(context, platform, &written, now);
+    took(context, platform, &written, since);
     Ok(())
 }
 
@@ -110,11 +116,11 @@ fn parameters() -> PostParams {
     PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..Default::default() }
 }
 
-/// The Secret has new tokens.
-fn took(context: &Context, platform: &Platform, written: &Secret, now: Timestamp) {
-    info!(namespace = platform.namespace, name = written.name_any(), "new tokens between order and cook");
+/// The Secret is as it should be, with tokens of that time.
+fn took(context: &Context, platform: &Platform, written: &Secret, since: Timestamp) {
+    info!(namespace = platform.namespace, name = written.name_any(), %since, "the tokens between order and cook");
     metrics::written("Secret", "apply");
-    context.cancellation_tokens.remember(platform, written, now);
+    context.cancellation_tokens.remember(platform, written, since);
 }
 
 /// What tells whose it is.

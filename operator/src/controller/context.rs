@@ -21,7 +21,7 @@ use super::{
     error::{Error, Step},
     live::{Live, Wake},
 };
-use crate::{database::DatabaseWatch, kafka::keeper::TopicKeeper, sync::lock};
+use crate::{database::DatabaseWatch, fence::Fence, kafka::keeper::TopicKeeper, sync::lock};
 
 /// For one request to the API server, retries included. Watches have their own.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
@@ -55,9 +55,9 @@ pub(super) struct Context {
 impl Context {
     /// A context with nothing remembered.
     #[must_use]
-    pub(super) fn new(client: Client, live: Live, wake: Wake, recorder: Recorder) -> Self {
+    pub(super) fn new(client: Client, fence: Fence, live: Live, wake: Wake, recorder: Recorder) -> Self {
         Self {
-            topics: Arc::new(TopicKeeper::new(client.clone())),
+            topics: Arc::new(TopicKeeper::new(client.clone(), fence)),
             client,
             live,
             wake,
@@ -91,6 +91,11 @@ impl Context {
         let before = *count;
         *count = count.saturating_add(1);
         before
+    }
+
+    /// How many reconciliations of this platform in a row have left something to be done.
+    pub(super) fn failures(&self, uid: &str) -> u32 {
+        lock(&self.failures).get(uid).copied().unwrap_or_default()
     }
 
     /// The reconciliation did all of its work.

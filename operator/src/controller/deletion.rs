@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     api::{DeletionPolicy, FoodPlatform, TopicManagement},
-    build::{Platform, Record, kafka_topic, names},
+    build::{Platform, kafka_topic, names},
     kafka::{direct, strimzi},
     metrics,
 };
@@ -167,13 +167,21 @@ async fn delete_topics(
             Err(sentence) => impossible(&sentence),
         };
     }
+    // It may be about to make some.
+    if context.topics.is_checking(&platform.uid) {
+        return Ok(Err("a check of the topics has yet to end".to_owned()));
+    }
     let records = topics::records(context, platform, &resource.status.clone().unwrap_or_default());
-    if !records.values().any(|record| matches!(record, Record::Own(_))) {
+    if records.is_empty() {
         return Ok(Ok(0));
     }
     let connection = match dereference::kafka(context, platform).await? {
         Ok(connection) => connection,
-        Err(obstacle) => return impossible(&obstacle.message),
+        // The Secrets may be deleted together with the platform.
+        Err(obstacle) => match dereference::last_kafka(context, platform) {
+            Some(connection) => connection,
+            None => return impossible(&obstacle.message),
+        },
     };
     match tokio::time::timeout(ATTEMPT, direct::delete(context.topics.kafka(), &connection, records)).await {
         Ok(Ok(topics)) => Ok(Ok(topics)),

@@ -12,10 +12,10 @@ use kube::ResourceExt;
 use super::{
     context::{Context, request},
     error::{Error, Step},
-    obstacle::{Obstacle, Reason},
+    obstacle::Obstacle,
 };
 use crate::{
-    api::FoodService,
+    api::{FoodService, Reason},
     build::{Database, DatabaseSecrets, KafkaCredentials, KafkaSecurity, Missing, Platform, checksum},
     database::{Address, DEFAULT_PORT},
     kafka::connection::Connection,
@@ -54,6 +54,11 @@ impl<R: PartialEq, V: Clone> Memory<R, V> {
         let known = known.get(uid)?;
         let is_same = known.references == *references && known.versions == versions;
         (is_same && versions.iter().all(Option::is_some)).then(|| known.value.clone())
+    }
+
+    /// What they led to last, whatever became of the Secrets.
+    fn last(&self, uid: &str, references: &R) -> Option<V> {
+        lock(&self.0).get(uid).filter(|known| known.references == *references).map(|known| known.value.clone())
     }
 
     fn set(&self, uid: &str, references: R, versions: Vec<Option<String>>, value: V) {
@@ -124,6 +129,12 @@ pub(super) async fn kafka(context: &Context, platform: &Platform) -> Result<Resu
     let versions = names.iter().map(|name| secrets.get(*name)?.resource_version()).collect();
     context.secrets.kafka.set(&platform.uid, security.clone(), versions, credentials.clone());
     Ok(Ok(connection(credentials)))
+}
+
+/// The way to the platform's Kafka as it was when its Secrets were last there, as far as this process knows.
+pub(super) fn last_kafka(context: &Context, platform: &Platform) -> Option<Connection> {
+    let credentials = context.secrets.kafka.last(&platform.uid, &platform.kafka_security)?;
+    Some(Connection { bootstrap_servers: platform.bootstrap_servers.clone(), credentials })
 }
 
 /// What the children depend on, from the Secrets with the databases' URLs, by their names.

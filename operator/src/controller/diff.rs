@@ -41,6 +41,11 @@ pub fn difference(built: &DynamicObject, live: &DynamicObject, manager: &str) ->
     leftover(&mut String::new(), owned, &part).map(Difference::Leftover)
 }
 
+/// Whether live metadata have all that was built of them.
+pub(super) fn covers(live: &ObjectMeta, built: &ObjectMeta) -> bool {
+    unequal(&mut "metadata".to_owned(), &metadata(built), Some(&metadata(live))).is_none()
+}
+
 /// Metadata as Kubernetes writes them, without who owns what.
 fn metadata(metadata: &ObjectMeta) -> Value {
     let metadata = ObjectMeta { managed_fields: None, ..metadata.clone() };

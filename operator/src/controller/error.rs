@@ -81,6 +81,12 @@ impl Error {
         matches!(self.answer(), Some(answer) if answer.is_conflict())
     }
 
+    /// Whether the API server has answered.
+    #[must_use]
+    pub(crate) fn is_an_answer(&self) -> bool {
+        self.answer().is_some()
+    }
+
     /// Whether something of that name is there already.
     #[must_use]
     pub fn is_there_already(&self) -> bool {

@@ -1,16 +1,19 @@
 //! Events on a FoodPlatform: what was changed, and how its readiness changed.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube_runtime::events::{Event, EventType, Recorder};
 use tracing::warn;
 
-use super::{obstacle::Reason, status};
-use crate::api::{FoodPlatformStatus, condition};
+use super::status;
+use crate::api::{FoodPlatformStatus, Reason, condition};
 
 /// Kubernetes' limit for an event's note, in bytes.
 const LONGEST_NOTE: usize = 1024;
+
+/// For writing one: clusters may keep events somewhere else, which may be slow.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Children that were written in one reconciliation, such as `ConfigMap quickstart-cook`.
 #[derive(Debug, Default)]
@@ -95,7 +98,9 @@ pub(super) async fn publish(
     }
     let event =
         Event { type_, reason: reason.to_owned(), note: Some(note), action: action.to_owned(), secondary: None };
-    if let Err(error) = recorder.publish(&event, platform).await {
-        warn!(%error, reason, "an event could not be written");
+    match tokio::time::timeout(PATIENCE, recorder.publish(&event, platform)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => warn!(%error, reason, "an event could not be written"),
+        Err(_) => warn!(reason, "an event could not be written in time"),
     }
 }

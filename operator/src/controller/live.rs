@@ -92,12 +92,10 @@ impl Live {
 
         let platforms_changed = watch::Sender::new(());
         let (platforms, task) = {
-            let (wake, changed) = (wake.clone(), platforms_changed.clone());
+            let (mut tell, changed) = (by_itself(wake), platforms_changed.clone());
             watched.store(watched.api(client), all, (), trim::platform, move |event| {
                 changed.send_replace(());
-                if let Event::Apply(platform) | Event::InitApply(platform) | Event::Delete(platform) = event {
-                    send(&wake, ObjectRef::from_obj(platform));
-                }
+                tell(event);
             })
         };
         tasks.push(task);
@@ -238,6 +236,18 @@ fn send_all(wake: &Wake, platforms: &Store<Guarded>) {
     }
 }
 
+/// Wakes the platform that an event is about.
+fn by_itself(wake: &Wake) -> impl FnMut(&Event<Guarded>) + Send + 'static {
+    let (wake, mut coming) = (wake.clone(), Vec::new());
+    move |event| match event {
+        Event::Apply(platform) | Event::Delete(platform) => send(&wake, ObjectRef::from_obj(platform)),
+        Event::Init => coming.clear(),
+        // The store shows what a list tells when all of it has come.
+        Event::InitApply(platform) => coming.push(ObjectRef::from_obj(platform)),
+        Event::InitDone => coming.drain(..).for_each(|platform| send(&wake, platform)),
+    }
+}
+
 /// Wakes the platform that an object's label names.
 fn by_label<K: Resource>(wake: &Wake, platforms: &Store<Guarded>) -> impl Fn(&Event<K>) + Send + 'static {
     let (wake, platforms) = (wake.clone(), platforms.clone());
@@ -303,7 +313,7 @@ impl Watched<'_> {
         config: watcher::Config,
         kind: K::DynamicType,
         trim: fn(&mut K),
-        wake: impl Fn(&Event<K>) + Send + 'static,
+        wake: impl FnMut(&Event<K>) + Send + 'static,
     ) -> (Store<K>, BoxFuture<'static, ()>)
     where
         K: Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
@@ -323,7 +333,7 @@ impl Watched<'_> {
         kind: K::DynamicType,
         trim: fn(&mut K),
         keep: impl Fn(&K) -> T + Send + 'static,
-        wake: impl Fn(&Event<K>) + Send + 'static,
+        wake: impl FnMut(&Event<K>) + Send + 'static,
     ) -> (Arc<Cache<T>>, BoxFuture<'static, ()>)
     where
         K: Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
@@ -345,7 +355,7 @@ fn follow<K>(
     what: String,
     trim: fn(&mut K),
     mut take_in: impl FnMut(&Event<K>) + Send + 'static,
-    wake: impl Fn(&Event<K>) + Send + 'static,
+    mut wake: impl FnMut(&Event<K>) + Send + 'static,
 ) -> BoxFuture<'static, ()>
 where
     K: Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
@@ -381,4 +391,31 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn platforms_of_a_list_are_told_of_when_the_store_has_them() {
+        let (wake, mut woken) = mpsc::unbounded_channel();
+        let mut tell = by_itself(&wake);
+        let platform = |name: &str| -> Guarded {
+            serde_json::from_value(json!({ "metadata": { "name": name, "namespace": "food" } })).unwrap()
+        };
+        let mut told =
+            || -> Vec<String> { std::iter::from_fn(|| woken.try_recv().ok()).map(|told| told.name).collect() };
+        tell(&Event::Init);
+        tell(&Event::InitApply(platform("a")));
+        tell(&Event::InitApply(platform("b")));
+        assert_eq!(told(), Vec::<String>::new());
+        tell(&Event::InitDone);
+        assert_eq!(told(), ["a", "b"]);
+        tell(&Event::Apply(platform("c")));
+        tell(&Event::InitDone);
+        assert_eq!(told(), ["c"]);
+    }
 }

@@ -9,13 +9,11 @@ use kube::{
     api::{ApiResource, DynamicObject},
 };
 
-use super::{
-    context::Context,
-    error::Error,
-    obstacle::{Obstacle, Reason},
-    pods, prune,
+use super::{context::Context, error::Error, obstacle::Obstacle, pods, prune};
+use crate::{
+    api::{FoodService, Reason},
+    build::labels,
 };
-use crate::{api::FoodService, build::labels};
 
 /// The shortest and the longest time between a Job's failure and its repetition; in between, as long as it ran.
 const RETRY: (SignedDuration, SignedDuration) = (SignedDuration::from_secs(15), SignedDuration::from_secs(300));

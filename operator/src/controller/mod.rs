@@ -4,7 +4,7 @@
 //!
 //! | group | resources | verbs |
 //! |---|---|---|
-//! | `foodplatform.dev` | `foodplatforms` | list, watch, patch (finalizers only) |
+//! | `foodplatform.dev` | `foodplatforms` | get (one that can't be read), list, watch, patch (finalizers only) |
 //! | `foodplatform.dev` | `foodplatforms/status` | patch |
 //! | `foodplatform.dev` | `foodplatforms/finalizers` | update (owner references that block deletion) |
 //! | core | `configmaps`, `persistentvolumeclaims`, `serviceaccounts`, `services` | get, list, watch, create, patch, delete |
@@ -40,6 +40,7 @@ mod obstacle;
 mod pack;
 mod pods;
 mod prune;
+mod queue;
 mod reconcile;
 mod report;
 mod rollout;
@@ -65,12 +66,11 @@ pub mod decisions {
     };
 }
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc};
 
 use futures::{
     FutureExt as _, StreamExt as _,
     future::{BoxFuture, join, join_all, pending, ready},
-    stream,
 };
 use kube::Client;
 use kube_runtime::{
@@ -83,26 +83,25 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, error, info};
 
 pub use error::Error;
-pub use obstacle::Reason;
 
 use self::{
     context::Context,
     live::{Guarded, Live},
 };
-use crate::metrics;
+use crate::{fence::Fence, metrics};
 
 /// Platforms that are reconciled at the same time.
 const CONCURRENCY: u16 = 8;
-/// Quiet time that a burst of events is waited for. It must stay shorter than the gaps in a rollout's events, for each
-/// event starts it anew.
-const DEBOUNCE: Duration = Duration::from_millis(100);
 /// The name that events and leases carry.
 pub const NAME: &str = "foodplatform-operator";
 
 /// Reconciles all platforms of the namespaces (none named: of all namespaces) until `stop`. Then it takes nothing new,
 /// ends what it has begun, and returns. `synced` is called once the caches are filled.
+///
+/// The fence is that of the client, for what goes to Kafka.
 pub async fn run(
     client: Client,
+    fence: Fence,
     namespaces: &[String],
     instance: Option<String>,
     stop: CancellationToken,
@@ -116,7 +115,7 @@ pub async fn run(
     for scope in scopes {
         let (wake, woken) = mpsc::unbounded_channel();
         let (live, watches) = Live::watch(&client, scope.as_deref(), &wake);
-        let context = Arc::new(Context::new(client.clone(), live.clone(), wake, recorder.clone()));
+        let context = Arc::new(Context::new(client.clone(), fence.clone(), live.clone(), wake, recorder.clone()));
         ready.push(live.clone());
         runs.push(run_scope(context, live, woken, watches, stop.clone()));
     }
@@ -149,11 +148,9 @@ async fn run_scope(
     watches: BoxFuture<'static, ()>,
     stop: CancellationToken,
 ) {
-    let queue = stream::unfold(woken, |mut woken| async move {
-        let platform = woken.recv().await?;
-        Some((Ok::<_, Infallible>(ReconcileRequest::from(platform)), woken))
-    })
-    .take_until(stop.cancelled_owned());
+    let queue = queue::gathered(woken)
+        .map(|platform| Ok::<_, Infallible>(ReconcileRequest::from(platform)))
+        .take_until(stop.cancelled_owned());
     let store = live.platforms.clone();
     let reconciliations = async {
         // A cache that isn't filled yet would look like children that are missing.
@@ -164,7 +161,7 @@ async fn run_scope(
             Arc::clone(&context),
             store,
             queue.boxed(),
-            Config::default().debounce(DEBOUNCE).concurrency(CONCURRENCY),
+            Config::default().concurrency(CONCURRENCY),
         )
         .for_each(|result| {
             tell(&context, result);

@@ -4,8 +4,11 @@ use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
 use kube::ResourceExt as _;
 use serde_json::Value;
 
-use super::obstacle::{Obstacle, Reason};
-use crate::{api::FoodService, build::labels};
+use super::obstacle::Obstacle;
+use crate::{
+    api::{FoodService, Reason},
+    build::labels,
+};
 
 /// Restarts that a service may need while what it depends on starts up.
 const TOLERATED_RESTARTS: i32 = 2;

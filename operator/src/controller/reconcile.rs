@@ -17,7 +17,7 @@ use super::{
     events,
     live::Guarded,
     migration::{self, Migration},
-    obstacle::{Obstacle, Reason},
+    obstacle::Obstacle,
     prune,
     report::{AT_ONCE, Report},
     rollout,
@@ -26,7 +26,7 @@ use super::{
     validate::validate,
 };
 use crate::{
-    api::{FoodPlatform, FoodPlatformStatus, FoodService},
+    api::{FoodPlatform, FoodPlatformStatus, FoodService, Reason},
     build::{self, Child, Children, Dereferenced, Platform},
     kafka::{Fate, keeper::Known},
 };
@@ -37,6 +37,8 @@ const RESYNC: Duration = Duration::from_secs(10 * 60);
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// Before looking again at what changed under our hands.
 const AGAIN: Duration = Duration::from_millis(500);
+/// After so many times in a row that is a failure like any other.
+const STALE_AT_MOST: u32 = 3;
 
 /// Reconciles one platform.
 ///
@@ -55,10 +57,10 @@ pub(super) async fn reconcile(resource: Arc<Guarded>, context: Arc<Context>) -> 
 
 /// When to look again after an error.
 pub(super) fn retry(resource: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
-    if error.is_stale() {
+    let failures = context.failed(&resource.uid().unwrap_or_default());
+    if error.is_stale() && failures < STALE_AT_MOST {
         return Action::requeue(AGAIN);
     }
-    let failures = context.failed(&resource.uid().unwrap_or_default());
     Action::requeue(backoff::exponential(RETRY.0, RETRY.1, failures))
 }
 
@@ -82,20 +84,21 @@ async fn reconcile_platform(context: &Context, resource: &FoodPlatform) -> Resul
             failure = bring_about(context, resource, platform, &mut known, &mut report).await.err();
         }
     }
-    if let Some(error) = failure.take_if(|error| error.is_stale()) {
+    let (reference, changes) = (resource.object_ref(&()), mem::take(&mut report.changes));
+    if let Some(error) = failure.take_if(|error| error.is_stale() && context.failures(&uid) < STALE_AT_MOST) {
         // What was seen is past already, and so would be a status that tells of it.
+        events::changes(&context.recorder, &reference, &changes).await;
         return Err(error);
     }
     if let Some(error) = &failure {
         report.obstacles.push(Obstacle::new(Reason::ApplyFailed, format!("{error}; retrying")));
     }
 
-    let (reference, changes) = (resource.object_ref(&()), mem::take(&mut report.changes));
-    events::changes(&context.recorder, &reference, &changes).await;
     // What was written comes back by the watches, and so does the platform: one status tells of both. But that it isn't ready
     // any more is told at once.
     let is_well = failure.is_none() && report.obstacles.is_empty() && !status::is_ready(&before);
     if is_well && !changes.is_empty() && context.leave_untold(&uid) {
+        events::changes(&context.recorder, &reference, &changes).await;
         return Ok(Action::requeue(AGAIN));
     }
     context.told(&uid);
@@ -115,8 +118,11 @@ async fn reconcile_platform(context: &Context, resource: &FoodPlatform) -> Resul
         pods: &context.live.pods_of(&namespace, &name),
     };
     let after = status::status(&before, &observation, now());
-    if after != before {
-        status::write(context, resource, &after).await?;
+    let is_news = after != before;
+    let told = if is_news { status::write(context, resource, &after).await } else { Ok(()) };
+    events::changes(&context.recorder, &reference, &changes).await;
+    told?;
+    if is_news {
         events::transition(&context.recorder, &reference, &before, &after).await;
     }
     if let Some(error) = failure {

@@ -9,10 +9,10 @@ use super::{
     context::Context,
     error::Error,
     events::Changes,
-    obstacle::{Obstacle, Reason},
+    obstacle::Obstacle,
 };
 use crate::{
-    api::FoodService,
+    api::{FoodService, Reason},
     build::{self, Child, Platform},
     database::Answer,
 };
@@ -81,6 +81,10 @@ impl Report {
 
     /// Applies the children, so many `at_once`. Where one of them can't be had yet, its service is held; the rest of them is
     /// applied.
+    ///
+    /// # Errors
+    /// The first failure that is no refusal, after the rest of them was applied; at once where the API server gives no
+    /// answer, or what was seen is past.
     pub(super) async fn apply_all(
         &mut self,
         context: &Context,
@@ -94,6 +98,7 @@ impl Report {
         });
         // Collected, for the compiler can't tell how long a stream of their makings would borrow the children.
         let mut outcomes = pin!(stream::iter(outcomes.collect::<Vec<_>>()).buffered(at_once));
+        let mut failure = None;
         while let Some((child, outcome, notes)) = outcomes.next().await {
             let named = || format!("{} {}", child.kind(), child.name());
             self.notes.extend(notes);
@@ -123,10 +128,14 @@ impl Report {
                     self.obstacles.push(Obstacle::new(Reason::ApplyFailed, error.to_string()));
                     self.hold_for(child);
                 }
-                Err(Failure::Error(error)) => return Err(error),
+                Err(Failure::Error(error)) if error.is_stale() || !error.is_an_answer() => return Err(error),
+                Err(Failure::Error(error)) => {
+                    self.hold_for(child);
+                    failure.get_or_insert(error);
+                }
             }
         }
-        Ok(())
+        failure.map_or(Ok(()), Err)
     }
 }
 

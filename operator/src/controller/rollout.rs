@@ -5,9 +5,9 @@
 
 use k8s_openapi::api::apps::v1::Deployment;
 
-use super::obstacle::{Obstacle, Reason};
+use super::obstacle::Obstacle;
 use crate::{
-    api::{FailedRollout, FoodPlatformStatus, OnFailure, ServiceStatus},
+    api::{FailedRollout, FoodPlatformStatus, OnFailure, Reason, ServiceStatus},
     build::{Platform, ServiceSettings},
 };
 

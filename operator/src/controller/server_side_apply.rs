@@ -15,12 +15,12 @@ use crate::{build::FIELD_MANAGER, metrics};
 /// is told of a conflict where something is, so that nobody needs to look before.
 const NO_VERSION: u64 = u64::MAX;
 
-/// What became of an object that was to be created.
-pub(super) enum Creation {
-    /// It was made.
-    Made(DynamicObject),
-    /// Something of that name is there.
+/// An object that has to be there.
+pub(super) enum Presence {
+    /// It was there, and may be another than it should be.
     Found(DynamicObject),
+    /// It has just been made.
+    Made(DynamicObject),
 }
 
 /// How this operator applies. Fields that don't exist are refused by applying itself; what the validation adds is a search
@@ -33,21 +33,25 @@ pub(crate) fn parameters(manager: &str) -> PatchParams {
 ///
 /// # Errors
 /// When the API server can't be asked, or refuses.
-pub(super) async fn create(
+pub(super) async fn ensure(
     context: &Context,
     resource: &ApiResource,
     object: &DynamicObject,
-) -> Result<Creation, Error> {
+) -> Result<Presence, Error> {
+    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+    if let Some(live) = context.live.child(&resource.kind, &namespace, &name) {
+        return Ok(Presence::Found(live));
+    }
+    // It may be there without our label, or not have come by the watch yet.
     let mut new = object.clone();
     new.metadata.resource_version = Some(NO_VERSION.to_string());
     match apply(context, resource, FIELD_MANAGER, &new).await {
-        Ok(made) => Ok(Creation::Made(made)),
+        Ok(made) => Ok(Presence::Made(made)),
         Err(error) if error.is_stale() => {
-            let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
             let api = context.dynamic_api(&namespace, resource);
             let what = || format!("reading {} {namespace}/{name}", resource.kind);
             // One that has gone meanwhile is made when the conflict has made the platform be looked at again.
-            request(Step::Apply, what, api.get_opt(&name)).await?.map(Creation::Found).ok_or(error)
+            request(Step::Apply, what, api.get_opt(&name)).await?.map(Presence::Found).ok_or(error)
         }
         Err(error) => Err(error),
     }

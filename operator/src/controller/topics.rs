@@ -7,7 +7,7 @@ use tracing::info;
 use super::{
     apply::{self, Failure},
     context::Context,
-    server_side_apply::{self, Creation},
+    server_side_apply::{self, Presence},
 };
 use crate::{
     api::{FoodPlatformStatus, TopicManagement, TopicState},
@@ -77,18 +77,13 @@ pub(super) async fn record(
         records.insert(report.name.clone(), record);
     }
     let resource = ApiResource::erase::<ConfigMap>(&());
-    let object = topic_records::build(platform, &records);
-    let name = object.name_any();
-    let live = match context.live.child(&resource.kind, &platform.namespace, &name) {
-        Some(live) => live,
-        None => match server_side_apply::create(context, &resource, &object).await? {
-            Creation::Found(live) => live,
-            Creation::Made(_) => return Ok(()),
-        },
-    };
+    let mut object = topic_records::build(platform, &records);
+    let Presence::Found(live) = server_side_apply::ensure(context, &resource, &object).await? else { return Ok(()) };
     apply::admit(platform, &resource.kind, &live)?;
     if topic_records::read(&live) != records {
-        info!(name, "recording the topics");
+        info!(name = object.name_any(), "recording the topics");
+        // What was recorded since then is not to be lost.
+        object.metadata.resource_version = live.resource_version();
         server_side_apply::apply(context, &resource, FIELD_MANAGER, &object).await?;
     }
     Ok(())

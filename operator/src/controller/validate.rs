@@ -1,7 +1,10 @@
 //! Second step: from the resource to a platform that can be built. Pure.
 
-use super::obstacle::{Obstacle, Reason};
-use crate::{api::FoodPlatform, build::Platform};
+use super::obstacle::Obstacle;
+use crate::{
+    api::{FoodPlatform, Reason},
+    build::Platform,
+};
 
 /// Checks the spec and fills in the defaults.
 ///

@@ -9,7 +9,7 @@ use rdkafka::{ClientConfig, admin::AdminClient, client::DefaultClientContext, er
 use tokio::{net::TcpStream, time::timeout};
 
 use super::{Unreachable, native};
-use crate::{build::KafkaCredentials, sync::lock};
+use crate::{build::KafkaCredentials, fence::Fence, sync::lock};
 
 /// For opening a connection to one bootstrap server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -53,8 +53,11 @@ impl Client {
 
 /// Clients that are kept for whoever asks the same cluster next: to make one, and to end it, takes many times as long as to
 /// ask it.
-#[derive(Default)]
-pub(crate) struct Clients(Mutex<Vec<Kept>>);
+pub(crate) struct Clients {
+    kept: Mutex<Vec<Kept>>,
+    /// Whether they may change anything.
+    pub(super) fence: Fence,
+}
 
 struct Kept {
     connection: Connection,
@@ -63,13 +66,18 @@ struct Kept {
 }
 
 impl Clients {
+    /// Whose changes go out only while the fence is open.
+    pub(crate) fn new(fence: Fence) -> Self {
+        Self { kept: Mutex::default(), fence }
+    }
+
     /// The client for a connection. May block, for it ends those that nobody has asked for a while.
     ///
     /// # Errors
     /// When what is to be shown to the brokers can't be used.
     pub(super) fn get(&self, connection: &Connection) -> Result<Arc<Client>, Unreachable> {
         let now = Instant::now();
-        let mut kept = lock(&self.0);
+        let mut kept = lock(&self.kept);
         let old: Vec<_> = kept.extract_if(.., |kept| now.duration_since(kept.used) > KEPT).collect();
         let found = kept.iter_mut().find(|kept| kept.connection == *connection).map(|found| {
             found.used = now;
@@ -186,7 +194,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_asks_in_the_same_way_has_the_same_client() {
-        let clients = Clients::default();
+        let clients = Clients::new(Fence::open());
         let plain = |servers: &str| Connection {
             bootstrap_servers: servers.to_owned(),
             credentials: KafkaCredentials::default(),

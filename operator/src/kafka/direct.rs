@@ -24,6 +24,7 @@ use super::{
 use crate::{
     api::TopicManagement,
     build::{Record, Records, WantedTopic},
+    fence::{Fence, Fenced},
 };
 
 /// For one request to a cluster that accepts connections.
@@ -88,7 +89,7 @@ async fn on_session<T: Send + 'static>(
     let (clients, connection, runtime) = (Arc::clone(clients), connection.clone(), Handle::current());
     // Describing blocks its thread, and so does ending a client.
     let work = move || {
-        let session = Session { client: clients.get(&connection)?, runtime, connection };
+        let session = Session { client: clients.get(&connection)?, runtime, connection, fence: clients.fence.clone() };
         let result = work(&session)?;
         session.client.forget_complaints();
         Ok(result)
@@ -107,6 +108,7 @@ struct Session {
     client: Arc<Client>,
     runtime: Handle,
     connection: Connection,
+    fence: Fence,
 }
 
 impl Session {
@@ -250,33 +252,38 @@ impl Session {
         Ok(settings.collect())
     }
 
-    /// Deletes those topics that are still the ones of `records`.
+    /// Deletes those topics that are still the ones of `records`. One that was announced is the platform's, too: it was not
+    /// there then.
     fn delete(&self, records: &Records) -> Result<usize, Unreachable> {
-        let own: Vec<(&str, &str)> = records
-            .iter()
-            .filter_map(|(name, record)| match record {
-                Record::Own(id) => Some((name.as_str(), id.as_str())),
-                Record::Announced => None,
-            })
-            .collect();
         let unreachable = |problem| match problem {
             Problem::Unreachable(unreachable) => unreachable,
             Problem::Refused(sentence) => Unreachable(sentence),
         };
-        let names: Vec<&str> = own.iter().map(|(name, _)| *name).collect();
+        let names: Vec<&str> = records.keys().map(String::as_str).collect();
         let described = native::describe(self.client.admin.inner(), &names, REQUEST_TIMEOUT)
             .map_err(|code| unreachable(self.failed("describing topics", code)))?;
-        let still =
-            own.iter().zip(described).filter(|((_, id), live)| live.as_ref().is_some_and(|live| live.id == *id));
-        let still: Vec<&str> = still.map(|((name, _), _)| *name).collect();
+        let is_own = |record: &Record, live: &Described| match record {
+            Record::Own(id) => live.id == *id,
+            Record::Announced => true,
+        };
+        let still = records.iter().zip(described);
+        let still = still.filter(|((_, record), live)| live.as_ref().is_some_and(|live| is_own(record, live)));
+        let still: Vec<&str> = still.map(|((name, _), _)| name.as_str()).collect();
         if !still.is_empty() {
+            self.is_allowed()?;
             let results = self.runtime.block_on(self.client.admin.delete_topics(&still, &options()));
             self.settle(&format!("deleting topics {}", still.join(", ")), results).map_err(unreachable)?;
         }
         Ok(still.len())
     }
 
+    /// Whether this operator may change anything: it may have stood still since it looked.
+    fn is_allowed(&self) -> Result<(), Unreachable> {
+        if self.fence.is_open(Instant::now()) { Ok(()) } else { Err(Unreachable(Fenced.to_string())) }
+    }
+
     fn carry_out(&self, wanted: &WantedTopic, step: &Step) -> Result<(), Problem> {
+        self.is_allowed().map_err(Problem::Unreachable)?;
         let name = wanted.name.as_str();
         match step {
             Step::Create => {

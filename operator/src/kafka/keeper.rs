@@ -21,6 +21,7 @@ use crate::{
     api::TopicManagement,
     build::{Records, WantedTopic},
     controller::backoff,
+    fence::Fence,
     sync::lock,
 };
 
@@ -88,8 +89,14 @@ struct Entry {
 
 impl TopicKeeper {
     /// A keeper that knows nothing yet.
-    pub(crate) fn new(client: Client) -> Self {
-        Self { client, kafka: Arc::default(), entries: Mutex::default(), slots: Semaphore::new(CONCURRENCY) }
+    pub(crate) fn new(client: Client, fence: Fence) -> Self {
+        let kafka = Arc::new(Clients::new(fence));
+        Self { client, kafka, entries: Mutex::default(), slots: Semaphore::new(CONCURRENCY) }
+    }
+
+    /// Whether a check of the platform `key` is under way, whose end wakes the platform up.
+    pub(crate) fn is_checking(&self, key: &str) -> bool {
+        lock(&self.entries).get(key).is_some_and(|entry| entry.running)
     }
 
     /// The clients that its checks use.

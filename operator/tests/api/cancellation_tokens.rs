@@ -55,6 +55,11 @@ async fn order_and_cook_share_tokens_that_are_changed_in_turn_and_mended() {
 
     world.patch::<Secret>(NAME, json!({ "data": { "next": null } })).await;
     let third = tokens_when(&world, "whole tokens", |tokens| tokens.len() == 3).await;
+    world.patch::<Secret>(NAME, json!({ "metadata": { "ownerReferences": null } })).await;
+    let owned = eventually("an owner again", || async {
+        world.get::<Secret>(NAME).await.filter(|secret| !secret.owner_references().is_empty())
+    });
+    assert_eq!(owned.await.data.unwrap(), third, "the same tokens");
     world.delete::<Secret>(NAME).await;
     tokens_when(&world, "tokens again", |tokens| tokens["current"] != third["current"]).await;
     world.ready().await;

@@ -1,5 +1,7 @@
 //! The ways in which Kubernetes deletes: children after their owner, before it, or not at all.
 
+use std::time::Duration;
+
 use foodplatform_operator::api::FoodPlatform;
 use k8s_openapi::api::{
     apps::v1::Deployment,
@@ -74,5 +76,19 @@ async fn orphans_run_on_with_their_topics_and_are_taken_up_again() {
     assert_eq!((uids().await, pods().await, topics()), (before, running, 8), "nothing was made anew");
     let taken = world.get::<Deployment>("shop-order").await.unwrap();
     assert_eq!(taken.owner_references()[0].uid, shop.uid().unwrap());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn topics_go_with_the_platform_whenever_that_is_deleted() {
+    let world = World::start("early").await;
+    let prefix = format!("{}.shop.", world.namespace);
+    for step in 0..16 {
+        world.shop(json!({ "kafka": { "deletionPolicy": "Delete" } })).await;
+        // Topics are announced, recorded, made and recorded again within these times.
+        tokio::time::sleep(Duration::from_millis(75) * step).await;
+        delete(&world, DeleteParams::background()).await;
+        assert_eq!(Kafka::connect().topics(&prefix), [], "deleted after step {step}");
+    }
     world.end().await;
 }

@@ -13,9 +13,9 @@ use k8s_openapi::api::{
     rbac::v1::{ClusterRole, PolicyRule, Role},
 };
 use kube::{
-    Api, Client,
+    Api, Client, Config,
     api::{DynamicObject, Patch, PatchParams, PostParams},
-    config::Kubeconfig,
+    config::{KubeConfigOptions, Kubeconfig},
     core::{ApiResource, GroupVersionKind},
 };
 use nix::{sys::signal::Signal, unistd::Pid};
@@ -89,6 +89,13 @@ impl<'a> Installation<'a> {
             .spawn()
             .unwrap();
         Operator { process, log, credential: credential(&token) }
+    }
+
+    /// A client with these rights.
+    pub(crate) async fn client(&self) -> Client {
+        let kubeconfig = Kubeconfig::from_yaml(&kubeconfig_with(&self.token().await)).unwrap();
+        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
+        Client::try_from(config).unwrap()
     }
 
     /// A token of its own, by which the audit log tells processes apart.

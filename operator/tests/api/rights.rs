@@ -3,8 +3,10 @@
 use std::fmt::Debug;
 
 use foodplatform_operator::{
-    api::FoodPlatform,
+    api::{FoodPlatform, condition::STALLED},
     build::{self, labels},
+    controller,
+    fence::Fence,
 };
 use k8s_openapi::{
     NamespaceResourceScope,
@@ -22,10 +24,13 @@ use kube::{
 use nix::sys::signal::Signal;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     installation::{Installation, Rights},
+    interference::Interference,
     strimzi::Cluster,
+    undecodable::{self, UNREADABLE},
     ways_in::{self, HTTP_ROUTES},
     world::{World, eventually, is, shop},
 };
@@ -92,6 +97,21 @@ async fn life(world: &World, cluster: &Cluster) {
     world.delete::<FoodPlatform>("shop").await;
     eventually("the platform to be gone", || async { world.get::<FoodPlatform>("shop").await.is_none().then_some(()) })
         .await;
+}
+
+/// One that can't be read is told so. What makes it unreadable comes between the API server and an operator in here.
+async fn unread(world: &World, installation: &Installation<'_>) {
+    let client = Interference::new(UNREADABLE).client(&installation.client().await);
+    let (scope, stop) = ([world.namespace.clone()], CancellationToken::new());
+    let operator = {
+        let stop = stop.clone();
+        tokio::spawn(async move { controller::run(client, Fence::open(), &scope, None, stop, || {}).await })
+    };
+    undecodable::create(world, "broken", json!({ "image": { "tag": "unreadable" } })).await;
+    undecodable::broken_when(world, "told so", |broken| is(broken, STALLED, "True", "InvalidSpec")).await;
+    stop.cancel();
+    operator.await.unwrap();
+    world.delete::<FoodPlatform>("broken").await;
 }
 
 /// Takes the label by which the operator watches from one child of each kind, and waits until each has it again: it finds
@@ -169,6 +189,7 @@ async fn with_the_chart_s_rights_everything_works_and_none_of_them_is_idle() {
     cluster.end().await;
     operator.signal(Signal::SIGTERM);
     assert!(operator.process.wait().await.unwrap().success());
+    unread(&world, &installation).await;
     for name in ["httproutes.gateway.networking.k8s.io", "destinationrules.networking.istio.io"] {
         definitions.delete(name, &kube::api::DeleteParams::default()).await.unwrap();
     }

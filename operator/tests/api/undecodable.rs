@@ -11,16 +11,16 @@ use crate::{
 };
 
 /// A tag, as the operator is told of it: a number, where it knows a text.
-const UNREADABLE: Plan = Plan::Garble { from: "\"tag\":\"unreadable\"", to: "\"tag\":123456789012" };
+pub(crate) const UNREADABLE: Plan = Plan::Garble { from: "\"tag\":\"unreadable\"", to: "\"tag\":123456789012" };
 
-async fn create(world: &World, name: &str, over: Value) {
+pub(crate) async fn create(world: &World, name: &str, over: Value) {
     let mut object = shop(over);
     object["metadata"]["name"] = json!(name);
     world.create::<FoodPlatform>(object).await;
 }
 
 /// Waits until the platform `broken` is as `wanted`.
-async fn broken_when(world: &World, what: &str, wanted: impl Fn(&FoodPlatform) -> bool) -> FoodPlatform {
+pub(crate) async fn broken_when(world: &World, what: &str, wanted: impl Fn(&FoodPlatform) -> bool) -> FoodPlatform {
     eventually(what, || async {
         let broken = world.get::<FoodPlatform>("broken").await?;
         let current = broken.status.as_ref().and_then(|s| s.observed_generation) == broken.metadata.generation;

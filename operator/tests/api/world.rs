@@ -11,6 +11,7 @@ use std::{
 use foodplatform_operator::{
     api::{FoodPlatform, condition},
     client, controller, crd_yaml,
+    fence::Fence,
 };
 use k8s_openapi::{
     NamespaceResourceScope,
@@ -62,7 +63,9 @@ impl World {
     /// Starts it without that Secret.
     pub(crate) async fn without_secret(name: &str) -> Self {
         Self::with_operator(name, |client, scope, stop| {
-            tokio::spawn(async move { controller::run(client, &scope, Some("test".into()), stop, || {}).await })
+            tokio::spawn(async move {
+                controller::run(client, Fence::open(), &scope, Some("test".into()), stop, || {}).await
+            })
         })
         .await
     }
@@ -89,7 +92,7 @@ impl World {
                     let operator = runtime.spawn(async move {
                         // With connections of its own, which end with it.
                         let client = interference.client(&client().await);
-                        controller::run(client, &scope, Some("test".into()), stop, || {}).await;
+                        controller::run(client, Fence::open(), &scope, Some("test".into()), stop, || {}).await;
                     });
                     let stopped = tokio::select! {
                         stopped = operator => { stopped.unwrap(); true }

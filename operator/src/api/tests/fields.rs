@@ -326,6 +326,8 @@ fn network_policies() {
     ];
     refuses(path, &neither_or_both.map(egress), "egress: a peer is either");
     let metrics_from = |peer: Value| json!({ "metricsFrom": [peer] });
-    accepts(path, &[json!({ "podLabels": {} }), json!({ "namespaceLabels": labels })].map(metrics_from));
-    refuses(path, &[metrics_from(json!({}))], "metricsFrom: namespaceLabels, podLabels or both");
+    let readers = [json!({ "podLabels": {} }), json!({ "namespaceLabels": labels }), json!({ "cidr": "10.0.0.1/32" })];
+    accepts(path, &readers.map(metrics_from));
+    let neither_or_both = [json!({}), json!({ "cidr": "10.0.0.1/32", "podLabels": {} })];
+    refuses(path, &neither_or_both.map(metrics_from), "metricsFrom: a peer is either");
 }

@@ -105,7 +105,10 @@ fn fullest() -> Value {
                 { "cidr": "10.20.0.0/16", "ports": [5432, 6432] },
                 { "namespaceLabels": { "kubernetes.io/metadata.name": "kafka" }, "podLabels": { "app": "kafka" } },
             ],
-            "metricsFrom": [{ "namespaceLabels": { "kubernetes.io/metadata.name": "monitoring" } }],
+            "metricsFrom": [
+                { "namespaceLabels": { "kubernetes.io/metadata.name": "monitoring" } },
+                { "cidr": "10.1.2.3/32" },
+            ],
         },
         "rollout": { "progressDeadline": "90500ms", "onFailure": "Rollback" },
     })

@@ -27,10 +27,11 @@ use serde_json::json;
 use super::{
     context::{Context, request},
     error::{Error, Step},
-    obstacle::{Obstacle, Reason},
+    obstacle::Obstacle,
     server_side_apply,
 };
 use crate::{
+    api::Reason,
     api::{FoodPlatform, FoodPlatformStatus, FoodService, VolumeStatus, condition},
     build::{FIELD_MANAGER, Platform, names},
     database::{Answer, Silent},

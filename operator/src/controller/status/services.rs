@@ -5,12 +5,10 @@ use std::sync::Arc;
 use k8s_openapi::api::{apps::v1::Deployment, autoscaling::v2::HorizontalPodAutoscaler, core::v1::Pod};
 
 use crate::{
+    api::Reason,
     api::{AutoscalingStatus, ServiceStatus},
     build::{Platform, Replicas, ServiceSettings, labels},
-    controller::{
-        obstacle::{Obstacle, Reason},
-        pods, rollout,
-    },
+    controller::{obstacle::Obstacle, pods, rollout},
 };
 
 /// How a service stands.

@@ -1,9 +1,9 @@
 //! What the last check of the topics means for the status. Pure.
 
 use crate::{
-    api::{TopicState, TopicStatus},
+    api::{Reason, TopicState, TopicStatus},
     build::WantedTopic,
-    controller::obstacle::{Obstacle, Reason},
+    controller::obstacle::Obstacle,
     kafka::{Fate, keeper::Outcome},
 };
 
