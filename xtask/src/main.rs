@@ -1,6 +1,7 @@
 //! The project's commands. Each is thin: the local cluster, Kafka, PostgreSQL and images are the `local` crate's work.
 
 mod bench;
+mod checkpoints;
 mod conditions;
 mod crds;
 mod down;
@@ -86,6 +87,13 @@ enum Command {
     /// It waits until the platform is at rest (outboxes empty, no lag, nothing pending), reads what each service has, and holds
     /// it against the invariants I1 to I6.
     Invariants,
+    /// Show on the local cluster, under load, that the platform stands up to what happens to it
+    ///
+    /// It brings up what is missing, and writes a page with plots and with what kubectl shows.
+    Checkpoints {
+        #[command(flatten)]
+        settings: checkpoints::Settings,
+    },
     /// Measure a run on the local cluster and write the numbers into README.md
     Measure {
         /// Start from empty caches first: some 20 minutes more
@@ -142,6 +150,7 @@ fn run(command: Command) -> Result<()> {
         Command::Openapi { check } => openapi::write(check),
         Command::Test { layers, only } => test::run(&layers, &only.iter().map(String::as_str).collect::<Vec<_>>()),
         Command::Invariants => invariants::check(&Instance::dev()),
+        Command::Checkpoints { settings } => checkpoints::run(&Instance::dev(), settings),
         Command::Measure { cold } => measure::measure(cold),
         Command::Bench { part, settings } => bench::run(part, settings),
         Command::Provision { kubeconfig, volumes } => tokio::runtime::Builder::new_current_thread()

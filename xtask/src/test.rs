@@ -178,7 +178,22 @@ fn on_cluster(instance: &Instance, only: &[&str], environment: &[(&str, &str)]) 
         let client = up.target.client().await?;
         conditions::wait_ready(client, platform::NAMESPACE, platform::NAME, &progress).await
     })?;
-    let mut variables = vec![
+    let mut variables = variables(instance, &up)?;
+    variables.extend(environment.iter().map(|(name, value)| (*name, (*value).to_owned())));
+    let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    cargo("build", &["--package", "kubectl-foodplatform"], &[])?;
+    // One after another: they all look at the same cluster.
+    let arguments =
+        ["--package", "tests", "--features", "cluster-tests", "--test", "cluster", "--", "--test-threads=1"];
+    cargo_test(&[&arguments, only].concat(), &variables)?;
+    let arguments =
+        ["--package", "checkpoints", "--features", "cluster-tests", "--test", "cluster", "--", "--test-threads=1"];
+    cargo_test(&[&arguments, only].concat(), &variables)
+}
+
+/// What tells tests and checkpoints where the cluster is, and what goes with it.
+pub(crate) fn variables(instance: &Instance, up: &up::Up) -> Result<Vec<(&'static str, String)>> {
+    Ok(vec![
         ("TEST_KUBECONFIG", instance.kubeconfig().display().to_string()),
         ("TEST_KUBECTL", up.binaries.kubectl().display().to_string()),
         ("TEST_HELM", up.binaries.helm().display().to_string()),
@@ -187,16 +202,9 @@ fn on_cluster(instance: &Instance, only: &[&str], environment: &[(&str, &str)]) 
         ("TEST_DATABASE_URL", up.cluster.database_url()?),
         ("TEST_PODS_DATABASE_URL", up.cluster.pods_database_url()?),
         ("TEST_AUDIT_LOG", instance.logs().join("audit.log").display().to_string()),
-        ("TEST_IMAGE_REGISTRY", up.images.registry),
-        ("TEST_IMAGE_TAG", up.images.services_tag),
-    ];
-    variables.extend(environment.iter().map(|(name, value)| (*name, (*value).to_owned())));
-    let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    cargo("build", &["--package", "kubectl-foodplatform"], &[])?;
-    // One after another: they all look at the same cluster.
-    let arguments =
-        ["--package", "tests", "--features", "cluster-tests", "--test", "cluster", "--", "--test-threads=1"];
-    cargo_test(&[&arguments, only].concat(), &variables)
+        ("TEST_IMAGE_REGISTRY", up.images.registry.clone()),
+        ("TEST_IMAGE_TAG", up.images.services_tag.clone()),
+    ])
 }
 
 /// What every layer but the first needs.

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use foodplatform_operator::api::FoodPlatform;
+use foodplatform_operator::api::{FoodPlatform, condition::READY};
 use futures::{StreamExt as _, future::join_all, stream};
 use k8s_openapi::{
     NamespaceResourceScope,
@@ -28,7 +28,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     interference::{Failure, Interference, Moment, Plan},
-    world::{World, eventually},
+    world::{World, eventually, is, message},
 };
 
 /// Platforms that are disturbed at the same time.
@@ -285,6 +285,24 @@ async fn every_watch_may_stand_still() {
     });
     for (plan, life) in join_all(lives).await {
         assert_same(&life, plan, calm);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_always_fails_is_told_and_holds_up_no_other() {
+    let call = "PATCH services";
+    for code in [409, 500] {
+        let world = World::disturbed("refused", &Interference::new(Plan::Refuse { call, code })).await;
+        world.shop(json!({})).await;
+        let shop = world.shop_when("told", |shop| is(shop, READY, "False", "ApplyFailed")).await;
+        let told = message(&shop, READY);
+        assert!(told.contains("applying Service ") && told.contains("made up by a test; retrying"), "{code}: {told}");
+        if code == 500 {
+            for service in ["order", "cook", "delivery", "mypage", "gateway"] {
+                assert!(world.get::<PodDisruptionBudget>(&format!("shop-{service}")).await.is_some(), "{service}");
+            }
+        }
+        world.end().await;
     }
 }
 

@@ -31,6 +31,8 @@ pub(crate) enum Plan {
     End { first: usize, stride: usize, moment: Moment },
     /// Each kind of call (verb and resource) that falls to this `share` of so many fails once.
     FailOnce { how: Failure, share: u64, of: u64 },
+    /// One kind of call (verb and resource) always fails with this status.
+    Refuse { call: &'static str, code: u16 },
     /// Each event of each watch that falls to this `share` of so many is lost, and with it whatever comes until the watch
     /// is begun anew.
     Lose { share: usize, of: usize },
@@ -170,6 +172,7 @@ impl Interference {
                     Failure::Silence => pending().await,
                 }
             }
+            Plan::Refuse { call: refused, code } if call == refused => Ok(refusal(code).map(news::untouched)),
             Plan::Lose { share, of } if call.starts_with("WATCH") => {
                 let (events, lost) = (Arc::clone(&self.events), Arc::clone(&self.lost));
                 let is_lost = move || {

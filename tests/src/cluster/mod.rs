@@ -57,6 +57,11 @@ impl Cluster {
         Api::namespaced(self.client.clone(), namespace)
     }
 
+    /// Objects of a kind that is known by its name, in one namespace.
+    pub fn dynamic(&self, namespace: &str, kind: &ApiResource) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), namespace, kind)
+    }
+
     /// Objects of one kind without a namespace.
     pub fn cluster_wide<K>(&self) -> Api<K>
     where

@@ -52,7 +52,7 @@ pub(crate) fn good() -> Vec<Value> {
         json!({ "networkPolicy": { "enabled": false } }),
         json!({ "networkPolicy": {
             "egress": [{ "cidr": "127.0.0.0/8", "ports": [5432] }, { "namespaceLabels": labels, "podLabels": labels }],
-            "metricsFrom": [{ "namespaceLabels": labels, "podLabels": labels }],
+            "metricsFrom": [{ "namespaceLabels": labels, "podLabels": labels }, { "cidr": "10.0.0.0/8" }],
         } }),
         json!({ "rollout": { "onFailure": "Rollback", "progressDeadline": "90s" } }),
         json!({ "services": { "cook": { "config": { "cookingTime": "1s..2s" } } } }),

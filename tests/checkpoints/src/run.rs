@@ -1,0 +1,81 @@
+//! Running a checkpoint, and leaving the platform as it was.
+
+use std::{
+    any::Any,
+    panic::AssertUnwindSafe,
+    time::{Duration, Instant},
+};
+
+use futures::FutureExt as _;
+
+use crate::{Checkpoint, Shown, Stage, Timeline};
+
+/// What a checkpoint did and saw.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// What was done.
+    pub done: String,
+    /// What was seen.
+    pub seen: String,
+    /// The figure that tells most.
+    pub figure: String,
+    /// What kubectl and others show of it.
+    pub shown: Vec<Shown>,
+    /// What happened when.
+    pub timeline: Option<Timeline>,
+}
+
+/// How a checkpoint went.
+pub struct Row {
+    /// Which one.
+    pub checkpoint: &'static Checkpoint,
+    /// What was done and seen, or what was missed.
+    pub outcome: Result<Outcome, String>,
+    /// How long it took, with what it takes to leave everything as it was.
+    pub took: Duration,
+}
+
+/// Runs a checkpoint on a platform that is ready. Whatever it did to the spec is undone, and waited for.
+pub async fn run(stage: &Stage, checkpoint: &'static Checkpoint) -> Row {
+    let started = Instant::now();
+    let work = async {
+        stage.platform.until_ready().await;
+        let spec = stage.platform.get().await["spec"].take();
+        let outcome = caught((checkpoint.run)(stage)).await;
+        let undone = caught(async {
+            stage.replace(&spec).await;
+            stage.platform.until_ready().await;
+            Ok(())
+        });
+        // What went wrong first is what there is to say.
+        match (outcome, undone.await) {
+            (Ok(_), Err(undone)) => Err(format!("afterwards: {undone}")),
+            (outcome, _) => outcome,
+        }
+    };
+    let outcome = caught(work).await;
+    Row { checkpoint, outcome, took: started.elapsed() }
+}
+
+/// A panic is how the tests' tools say what they missed.
+async fn caught<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| Err(said(panic.as_ref())))
+}
+
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked without a word").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_a_failure_with_its_words() {
+        assert_eq!(caught(async { Ok(1) }).await, Ok(1));
+        assert_eq!(caught(async { Err::<(), _>("no".to_owned()) }).await, Err("no".to_owned()));
+        let number = 7;
+        assert_eq!(caught::<()>(async move { panic!("missed {number}") }).await, Err("missed 7".to_owned()));
+    }
+}

@@ -1,0 +1,223 @@
+//! Where the checkpoints happen: a cluster with the operator and the quickstart on it, and the servers behind them.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use contract::Topic;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+use tests::{
+    api::Api,
+    cluster::{Cluster, Platform},
+    database::Database,
+    invariants::{Owners, Quiet, Told, check, dead_letters, read},
+    kafka::Kafka,
+    process::Service,
+    servers, wait,
+};
+use tokio::process::Command;
+
+/// The port at which every service answers.
+const PORT: u16 = 8080;
+/// How long the platform may take to come to rest after a load.
+const REST: Duration = Duration::from_secs(120);
+
+/// How much is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    /// Enough to see it.
+    Short,
+    /// Enough to be sure of it.
+    Full,
+}
+
+impl Length {
+    /// The one for this length.
+    pub fn pick<T>(self, short: T, full: T) -> T {
+        match self {
+            Self::Short => short,
+            Self::Full => full,
+        }
+    }
+}
+
+/// A command and what it printed.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// As a person types it.
+    pub command: String,
+    /// What it printed.
+    pub output: String,
+}
+
+/// See the module.
+pub struct Stage {
+    /// The platform that everything happens to.
+    pub platform: Platform,
+    /// The one way in.
+    pub gateway: Api,
+    /// Its Kafka.
+    pub kafka: Kafka,
+    /// Its database.
+    pub database: Database,
+    /// How much is done.
+    pub length: Length,
+    kubectl: PathBuf,
+    kubeconfig: PathBuf,
+}
+
+impl Stage {
+    /// The stage that the environment names, as `cargo xtask` sets it.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub async fn connect(length: Length) -> Self {
+        Self {
+            platform: Cluster::connect().await.quickstart().await,
+            gateway: Api::new(servers::gateway()),
+            kafka: Kafka::new(servers::kafka()),
+            database: Database::new(servers::database_url()),
+            length,
+            kubectl: servers::kubectl(),
+            kubeconfig: servers::kubeconfig(),
+        }
+    }
+
+    /// The cluster.
+    pub fn cluster(&self) -> &Cluster {
+        &self.platform.cluster
+    }
+
+    /// What the topics' names begin with.
+    pub async fn prefix(&self) -> String {
+        self.platform.prefix(&self.platform.get().await["spec"])
+    }
+
+    /// Runs kubectl in the platform's namespace, and keeps what it prints.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub async fn kubectl(&self, arguments: &[&str]) -> Shown {
+        let namespace = &self.platform.namespace;
+        let mut command = Command::new(&self.kubectl);
+        command.env("KUBECONFIG", &self.kubeconfig).args(["--namespace", namespace]).args(arguments);
+        let done = command.output().await.expect("kubectl starts");
+        let output = String::from_utf8_lossy(&done.stdout).into_owned();
+        let command = format!("kubectl -n {namespace} {}", arguments.join(" "));
+        assert!(done.status.success(), "{command}: {output}{}", String::from_utf8_lossy(&done.stderr));
+        Shown { command, output }
+    }
+
+    /// Changes the platform's spec as `kubectl patch --type=merge` does.
+    ///
+    /// # Panics
+    /// When the API server refuses it.
+    pub async fn change(&self, spec: Value) {
+        let patch = Patch::Merge(json!({ "spec": spec }));
+        let changed = self.platform.api().patch(&self.platform.name, &PatchParams::default(), &patch).await;
+        changed.unwrap_or_else(|error| panic!("changing the platform's spec: {error}"));
+    }
+
+    /// Puts another spec in the place of the one that is there.
+    ///
+    /// # Panics
+    /// When that doesn't succeed for a while.
+    pub async fn replace(&self, spec: &Value) {
+        wait::until("the spec to be replaced", wait::SOON, async || {
+            let api = self.platform.api();
+            let mut object = api.get(&self.platform.name).await.map_err(|error| error.to_string())?;
+            object.data["spec"] = spec.clone();
+            object.metadata.managed_fields = None;
+            let replaced = api.replace(&self.platform.name, &PostParams::default(), &object).await;
+            replaced.map(drop).map_err(|error| error.to_string())
+        })
+        .await;
+    }
+
+    /// The pods of a service that are ready, and not on their way out.
+    ///
+    /// # Errors
+    /// When the API server doesn't answer.
+    pub async fn ready_pods(&self, service: Service) -> Result<Vec<Pod>, String> {
+        let pods = self.cluster().namespaced::<Pod>(&self.platform.namespace);
+        let selector = format!("{},foodplatform.dev/role=serve", self.platform.selector_of(service));
+        let list = pods.list(&ListParams::default().labels(&selector)).await.map_err(|error| error.to_string())?;
+        Ok(list.items.into_iter().filter(is_ready).collect())
+    }
+
+    /// Waits until a service has so many ready pods, and no other ones.
+    ///
+    /// # Panics
+    /// When it doesn't.
+    pub async fn until_pods(&self, service: Service, count: usize) {
+        let all = self.cluster().namespaced::<Pod>(&self.platform.namespace);
+        let selector = format!("{},foodplatform.dev/role=serve", self.platform.selector_of(service));
+        wait::until(&format!("{count} pods of {service}"), tests::cluster::READY, async || {
+            let ready = self.ready_pods(service).await?.len();
+            let there = all.list(&ListParams::default().labels(&selector)).await.map_err(|error| error.to_string())?;
+            wait::equals((ready, there.items.len()), (count, count))
+        })
+        .await;
+    }
+
+    /// One pod of a service, asked directly.
+    ///
+    /// # Panics
+    /// When none is ready for a while.
+    pub async fn direct(&self, service: Service) -> Api {
+        let address = wait::until(&format!("a pod of {service}"), wait::SOON, async || {
+            let pod = self.ready_pods(service).await?.into_iter().next().ok_or("none is ready")?;
+            pod.status.and_then(|status| status.pod_ip).ok_or_else(|| "it has no address".to_owned())
+        })
+        .await;
+        Api::new(format!("http://{address}:{PORT}"))
+    }
+
+    /// Waits until the platform has come to rest, and holds it against the invariants I1 to I6.
+    ///
+    /// # Errors
+    /// What doesn't hold, or what goes on.
+    pub async fn invariants(&self, told: Told) -> Result<String, String> {
+        let owners = Owners {
+            order: self.direct(Service::Order).await,
+            cook: self.direct(Service::Cook).await,
+            delivery: self.direct(Service::Delivery).await,
+            mypage: self.direct(Service::Mypage).await,
+        };
+        let (namespace, name, prefix) = (&self.platform.namespace, &self.platform.name, self.prefix().await);
+        let by_service = |of: &dyn Fn(Service) -> String| -> BTreeMap<_, _> {
+            Service::ALL.into_iter().map(|service| (service, of(service))).collect()
+        };
+        let quiet = Quiet {
+            owners: owners.clone(),
+            kafka: self.kafka.clone(),
+            prefix: prefix.clone(),
+            groups: by_service(&|service| format!("{namespace}.{name}.{service}")),
+            database: self.database.clone(),
+            schemas: by_service(&|service| format!("{namespace}__{name}__{service}").replace('-', "_")),
+        };
+        let took = quiet.wait(REST).await?;
+        let orders = told.accepted.len();
+        let mut world = read(&owners, told).await?;
+        world.dead_letters = dead_letters(&self.kafka, &prefix);
+        let report = check(&world);
+        if !report.holds() {
+            return Err(format!("invariants: {report}"));
+        }
+        Ok(format!(
+            "I1 to I6 hold, all of {orders} accepted orders are there; at rest after {:.1} s",
+            took.as_secs_f64()
+        ))
+    }
+
+    /// The full name of a topic.
+    pub async fn topic(&self, topic: Topic) -> String {
+        topic.name(&self.prefix().await)
+    }
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let is_ready = conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True");
+    is_ready && pod.metadata.deletion_timestamp.is_none()
+}

@@ -1,0 +1,52 @@
+//! `cargo xtask checkpoints`.
+
+use std::{path::PathBuf, process::Command};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use local::{Instance, Lock, Progress, repository, require_root};
+use tokio::runtime::Runtime;
+
+use crate::{conditions, measure, platform, test, up};
+
+/// Which checkpoints, and what becomes of what they saw.
+#[derive(Args)]
+pub(crate) struct Settings {
+    /// Only these; all of them by default
+    names: Vec<String>,
+    /// The short form of each
+    #[arg(long)]
+    short: bool,
+    /// Where the page goes; dist/checkpoints by default
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Write the table into README.md, too
+    #[arg(long)]
+    write: bool,
+}
+
+/// Brings up what is missing of the local cluster, and runs checkpoints on it.
+pub(crate) fn run(instance: &Instance, Settings { names, short, out, write }: Settings) -> Result<()> {
+    let progress = Progress::new();
+    require_root()?;
+    let _lock = Lock::take(instance)?;
+    let up = up::install(instance, &progress)?;
+    Runtime::new()?.block_on(async {
+        let client = up.target.client().await?;
+        conditions::wait_ready(client, platform::NAMESPACE, platform::NAME, &progress).await
+    })?;
+    let out = out.unwrap_or_else(|| repository().join("dist/checkpoints"));
+    let mut command = Command::new("cargo");
+    command.args(["run", "--quiet", "--package", "checkpoints", "--"]).current_dir(repository());
+    command.args(&names).args(short.then_some("--short")).arg("--out").arg(&out);
+    let status = command.envs(test::variables(instance, &up)?).status().context("cannot start cargo")?;
+    let table = out.join("checkpoints.md");
+    if write {
+        let text = std::fs::read_to_string(&table).with_context(|| format!("cannot read {}", table.display()))?;
+        measure::write_readme("checkpoints", &text)?;
+    }
+    if !status.success() {
+        bail!("not all checkpoints passed: see {}", out.join("checkpoints.html").display());
+    }
+    Ok(())
+}
