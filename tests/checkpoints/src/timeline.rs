@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use tests::process::Service;
+use ::tests::process::Service;
 
 /// The answers of one second.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
