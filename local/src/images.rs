@@ -20,6 +20,9 @@ pub(crate) const PAUSE_IMAGE: &str = "localhost/pause:1";
 const TARGET: &str = "x86_64-unknown-linux-musl";
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
+/// What a second tag of the services' images ends in.
+const NEXT: &str = "-next";
+
 /// An image that is to be built.
 #[derive(Debug, Clone)]
 pub struct Image {
@@ -111,6 +114,19 @@ impl Images {
     pub fn load(&self, instance: &Instance, step: &Step) -> Result<usize> {
         let images: Vec<_> = self.images.iter().map(|image| (image.binary, image.reference.as_str())).collect();
         load(instance, &images, step)
+    }
+
+    /// Gives the services' images on the local cluster a second tag, so that there is another version to go to, and says
+    /// which.
+    ///
+    /// # Errors
+    /// When containerd fails, with its own words: the images have to be loaded.
+    pub fn tag_again(&self, instance: &Instance) -> Result<String> {
+        for image in self.images.iter().filter(|image| SERVICES.contains(&image.binary)) {
+            let next = format!("{}{NEXT}", image.reference);
+            exec::run(ctr(instance).args(["images", "tag", "--force", &image.reference, &next]))?;
+        }
+        Ok(format!("{}{NEXT}", self.services_tag))
     }
 }
 

@@ -49,6 +49,11 @@ pub fn gateway() -> String {
     required("TEST_GATEWAY").trim_end_matches('/').to_owned()
 }
 
+/// Another tag of the quickstart's images, which the cluster has, too.
+pub fn next_image_tag() -> String {
+    required("TEST_NEXT_IMAGE_TAG")
+}
+
 /// The audit log of the cluster's API server.
 pub fn audit_log() -> PathBuf {
     required("TEST_AUDIT_LOG").into()

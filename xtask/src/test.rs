@@ -204,6 +204,7 @@ pub(crate) fn variables(instance: &Instance, up: &up::Up) -> Result<Vec<(&'stati
         ("TEST_AUDIT_LOG", instance.logs().join("audit.log").display().to_string()),
         ("TEST_IMAGE_REGISTRY", up.images.registry.clone()),
         ("TEST_IMAGE_TAG", up.images.services_tag.clone()),
+        ("TEST_NEXT_IMAGE_TAG", up.images.tag_again(instance)?),
     ])
 }
 

@@ -15,6 +15,7 @@ use tests::{
     api::{Api, fresh, order_of, text},
     invariants::{Acceptance, Told},
     process::Service,
+    wait,
 };
 use tokio::{
     task::JoinSet,
@@ -91,6 +92,19 @@ impl Load {
     /// How many requests have been answered as they should be, and how many not.
     pub(crate) fn totals(&self) -> (usize, usize) {
         self.shared.lock().expect("nobody panics while counting").timeline.totals()
+    }
+
+    /// Waits until so many more requests have been answered.
+    ///
+    /// # Panics
+    /// When that takes too long.
+    pub(crate) async fn answers(&self, more: usize) {
+        let (before, _) = self.totals();
+        wait::until(&format!("{more} more answers"), PATIENCE + wait::SOON, async || {
+            let (answered, failed) = self.totals();
+            if answered >= before + more { Ok(()) } else { Err(format!("{answered} answered, {failed} failed")) }
+        })
+        .await;
     }
 
     /// Ends it, and waits for what is under way.

@@ -160,6 +160,23 @@ impl Stage {
         .await;
     }
 
+    /// Waits until a service has ready pods, and only such whose image is as wanted.
+    ///
+    /// # Panics
+    /// When it hasn't.
+    pub async fn until_image(&self, service: Service, wanted: impl Fn(&str) -> bool) {
+        let all = self.cluster().namespaced::<Pod>(&self.platform.namespace);
+        let selector = format!("{},foodplatform.dev/role=serve", self.platform.selector_of(service));
+        wait::until(&format!("the pods of {service}"), tests::cluster::READY, async || {
+            let pods = all.list(&ListParams::default().labels(&selector)).await.map_err(|error| error.to_string())?;
+            let image = |pod: &Pod| pod.spec.as_ref()?.containers.first()?.image.clone();
+            let images: Vec<_> = pods.iter().map(|pod| image(pod).unwrap_or_default()).collect();
+            let is_done = !images.is_empty() && images.iter().all(|image| wanted(image)) && pods.iter().all(is_ready);
+            if is_done { Ok(()) } else { Err(format!("{images:?}")) }
+        })
+        .await;
+    }
+
     /// One pod of a service, asked directly.
     ///
     /// # Panics

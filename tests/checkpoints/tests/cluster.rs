@@ -40,3 +40,23 @@ async fn config() {
 async fn drift() {
     short("drift").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn autoscaling() {
+    short("autoscaling").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn healing() {
+    short("healing").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn isolation() {
+    short("isolation").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deploy() {
+    short("deploy").await;
+}

@@ -15,7 +15,7 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
     let rate = stage.length.pick(Rate { orders: 10, reads: 30 }, Rate { orders: 20, reads: 80 });
     let before = names(stage).await?;
     let load = Load::start(stage, rate, &[Service::Cook]).await;
-    answered(&load, 100).await;
+    load.answers(100).await;
     load.mark("services.cook.config changed");
     stage.change(json!({ "services": { "cook": { "config": { "cookingTime": COOKING_TIME } } } })).await;
     wait::until("new pods of cook alone", tests::cluster::READY, async || {
@@ -26,7 +26,7 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
     .await;
     stage.platform.until_ready().await;
     load.mark("new pods");
-    answered(&load, 100).await;
+    load.answers(100).await;
     let shown = stage.kubectl(&["get", "configmap", &stage.platform.child(Service::Cook), "-o", "yaml"]).await;
     if !shown.output.contains(COOKING_TIME) {
         return Err(format!("the ConfigMap doesn't have {COOKING_TIME}: {}", shown.output));
@@ -46,14 +46,4 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
 /// The names of cook's ready pods.
 async fn names(stage: &Stage) -> Result<Vec<String>, String> {
     Ok(stage.ready_pods(Service::Cook).await?.iter().map(kube::ResourceExt::name_any).collect())
-}
-
-/// Waits until so many more requests have been answered.
-async fn answered(load: &Load, more: usize) {
-    let (before, _) = load.totals();
-    wait::until("more answers", wait::SOON, async || {
-        let (answered, failed) = load.totals();
-        if answered >= before + more { Ok(()) } else { Err(format!("{answered} answered, {failed} failed")) }
-    })
-    .await;
 }

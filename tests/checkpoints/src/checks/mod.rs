@@ -1,9 +1,13 @@
 //! The checkpoints.
 
+mod autoscaling;
 mod config;
 mod cqrs;
+mod deploy;
 mod drift;
 mod gateway;
+mod healing;
+mod isolation;
 mod request_response;
 mod saga;
 
@@ -50,10 +54,34 @@ pub const ALL: &[Checkpoint] = &[
         run: |stage| Box::pin(gateway::run(stage)),
     },
     Checkpoint {
+        number: 8,
+        name: "autoscaling",
+        claim: "order grows from 3 to 5 pods under load and goes back to 3 after it, without a failed request",
+        run: |stage| Box::pin(autoscaling::run(stage)),
+    },
+    Checkpoint {
+        number: 9,
+        name: "deploy",
+        claim: "all five services go to a new tag and back under load without a failed request",
+        run: |stage| Box::pin(deploy::run(stage)),
+    },
+    Checkpoint {
         number: 11,
         name: "config",
         claim: "a change of a service's settings reaches its pods by a rolling restart without a failed request",
         run: |stage| Box::pin(config::run(stage)),
+    },
+    Checkpoint {
+        number: 12,
+        name: "healing",
+        claim: "pods that are deleted, processes that die and that hang are back by themselves, and no order is lost",
+        run: |stage| Box::pin(healing::run(stage)),
+    },
+    Checkpoint {
+        number: 13,
+        name: "isolation",
+        claim: "orders are taken while order, cook or delivery is away, and done once they are back",
+        run: |stage| Box::pin(isolation::run(stage)),
     },
     Checkpoint {
         number: 14,

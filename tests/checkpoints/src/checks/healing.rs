@@ -1,0 +1,117 @@
+//! What breaks comes back by itself: a pod that is deleted, a process that dies, and one that hangs.
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use kube::{ResourceExt as _, api::DeleteParams};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use tests::{process::Service, wait};
+
+use crate::{
+    Outcome, Stage,
+    load::{Load, Rate},
+};
+
+/// How long each may take to be back: one that hangs is noticed by its liveness probe.
+const BACK: Duration = Duration::from_secs(150);
+
+/// What happens to a pod.
+#[derive(Clone, Copy)]
+enum Blow {
+    Deleted,
+    Killed,
+    Hung,
+}
+
+impl Blow {
+    const ALL: [Self; 3] = [Self::Deleted, Self::Killed, Self::Hung];
+
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Deleted => "pod deleted",
+            Self::Killed => "process killed",
+            Self::Hung => "process hung",
+        }
+    }
+}
+
+pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
+    let rate = stage.length.pick(Rate { orders: 5, reads: 0 }, Rate { orders: 20, reads: 0 });
+    let services: &[Service] =
+        stage.length.pick(&[Service::Order], &[Service::Order, Service::Cook, Service::Delivery]);
+    let load = Load::start(stage, rate, &[Service::Order, Service::Cook, Service::Delivery]).await;
+    load.answers(50).await;
+    let mut times = vec![];
+    for &service in services {
+        for blow in Blow::ALL {
+            load.mark(format!("{service}: {}", blow.words()));
+            let took = back(stage, service, blow).await;
+            times.push(format!("{service} {} {:.1} s", blow.words(), took.as_secs_f64()));
+            stage.platform.until_ready().await;
+        }
+    }
+    load.answers(50).await;
+    let shown = stage.kubectl(&["get", "pods", "-l", &stage.platform.selector()]).await;
+    let traffic = load.stop().await;
+    let accepted = traffic.told.accepted.len();
+    let (answered, failed) = traffic.timeline.totals();
+    let why = traffic.why();
+    let held = stage.invariants(traffic.told).await?;
+    Ok(Outcome {
+        done: "pods deleted, processes killed and stopped (SIGSTOP) under load".to_owned(),
+        seen: format!(
+            "back by themselves: {}; {accepted} orders accepted and all done, {failed} of {} requests not answered {why}; {held}",
+            times.join(", "),
+            answered + failed
+        ),
+        figure: times.join(", "),
+        shown: vec![shown],
+        timeline: Some(traffic.timeline),
+    })
+}
+
+/// Strikes a service's one pod, and gives how long it took until one was ready again.
+async fn back(stage: &Stage, service: Service, blow: Blow) -> Duration {
+    let pod = wait::until("a ready pod", wait::SOON, async || {
+        stage.ready_pods(service).await?.into_iter().next().ok_or_else(|| "none".to_owned())
+    })
+    .await;
+    let (name, restarts, started) = (pod.name_any(), restarts(&pod), Instant::now());
+    match blow {
+        Blow::Deleted => {
+            let pods = stage.cluster().namespaced::<k8s_openapi::api::core::v1::Pod>(&stage.platform.namespace);
+            pods.delete(&name, &DeleteParams::default()).await.expect("the pod can be deleted");
+        }
+        Blow::Killed => kill(process_of(&name), Signal::SIGKILL).expect("the process can be killed"),
+        Blow::Hung => kill(process_of(&name), Signal::SIGSTOP).expect("the process can be stopped"),
+    }
+    wait::until(&format!("{service} after: {}", blow.words()), BACK, async || {
+        let pods = stage.ready_pods(service).await?;
+        let is_new = |pod: &k8s_openapi::api::core::v1::Pod| pod.name_any() != name || self::restarts(pod) > restarts;
+        if pods.iter().any(is_new) { Ok(()) } else { Err(format!("{name} is still the one that is ready, or none is")) }
+    })
+    .await;
+    started.elapsed()
+}
+
+fn restarts(pod: &k8s_openapi::api::core::v1::Pod) -> i32 {
+    let status = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
+    status.map(|container| container.restart_count).sum()
+}
+
+/// The process of a pod, which runs on this very machine: the operator has told it its name.
+fn process_of(pod: &str) -> Pid {
+    let wanted = format!("POD_NAME={pod}");
+    let is_it = |pid: &i32| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
+    };
+    let all = fs::read_dir("/proc").expect("processes").flatten();
+    let mut pids = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(is_it);
+    Pid::from_raw(pids.next().unwrap_or_else(|| panic!("no process of pod {pod} runs on this machine")))
+}
