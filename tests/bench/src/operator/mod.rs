@@ -32,9 +32,6 @@ use crate::{
 
 /// At this size, or at the greatest below it, more is measured than how long it takes; the limits are about it.
 const LOOKED_AT: u64 = 1_000;
-/// So many platforms come before all others, and aren't told of: Kafka's JVM is slow at what it is asked for the first time,
-/// which would be held against whoever asks first.
-const WARM_UP: usize = 30;
 /// How many of the platforms are changed, one after the other.
 const CHANGES: usize = 200;
 /// So long without a write is rest.
@@ -79,9 +76,6 @@ pub(crate) async fn measure(servers: &Servers, sizes: &[u64], progress: &Progres
     let binaries = Binaries::build(&Cache::open()?, progress)?;
     let dependencies = Dependencies { kafka: servers.kafka.bootstrap_servers(), prefix: servers.topics().await };
     let looked_at = sizes.iter().filter(|size| **size <= LOOKED_AT).max();
-    let step = progress.step("warm-up");
-    measure_size(&binaries, servers, &dependencies, WARM_UP, false).await?;
-    step.done("");
     let mut measured = Vec::new();
     for platforms in sizes {
         let step = progress.step(&format!("{platforms} platforms"));

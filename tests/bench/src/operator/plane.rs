@@ -12,7 +12,7 @@ use std::{
 
 use ::tests::metrics::Metrics;
 use anyhow::{Context as _, Result, bail};
-use foodplatform_operator::api::crd;
+use foodplatform_operator::api::{FoodPlatform, crd};
 use k8s_openapi::{
     api::{
         authentication::v1::{TokenRequest, TokenRequestSpec},
@@ -23,7 +23,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, Config,
-    api::PostParams,
+    api::{PostParams, WatchParams},
     config::{KubeConfigOptions, Kubeconfig},
 };
 use local::{Binaries, ControlPlane};
@@ -91,6 +91,10 @@ impl Plane {
                 Ok(conditions.iter().any(|condition| condition.type_ == "Established" && condition.status == "True"))
             })
             .await?;
+        // For a moment a new kind can't be watched: nobody who starts an operator meets that, and it would wait.
+        let platforms: Api<FoodPlatform> = Api::namespaced(plane.client.clone(), NAMESPACE);
+        let shortly = WatchParams::default().timeout(1);
+        plane.until("watches of platforms", async || Ok(platforms.watch(&shortly, "0").await.is_ok())).await?;
         Ok(plane)
     }
 
