@@ -60,6 +60,11 @@ impl Binaries {
     pub fn helm(&self) -> &Path {
         &self.helm
     }
+
+    /// The directory of Kafka's jars, its command line among them.
+    pub fn kafka_jars(&self) -> &Path {
+        &self.kafka
+    }
 }
 
 fn kubernetes(cache: &Cache, progress: &Progress) -> Result<PathBuf> {

@@ -29,6 +29,11 @@ pub fn secure_kafka() -> SecureKafka {
     }
 }
 
+/// The directory of Kafka's own jars.
+pub fn kafka_jars() -> PathBuf {
+    required("TEST_KAFKA_JARS").into()
+}
+
 /// The URL of the PostgreSQL database that tests may create schemas in, as seen from this machine.
 pub fn database_url() -> String {
     required("TEST_DATABASE_URL")

@@ -199,6 +199,7 @@ pub(crate) fn variables(instance: &Instance, up: &up::Up) -> Result<Vec<(&'stati
         ("TEST_HELM", up.binaries.helm().display().to_string()),
         ("TEST_GATEWAY", up.gateway()),
         ("TEST_KAFKA", up.cluster.kafka_bootstrap_servers()),
+        ("TEST_KAFKA_JARS", up.binaries.kafka_jars().display().to_string()),
         ("TEST_DATABASE_URL", up.cluster.database_url()?),
         ("TEST_PODS_DATABASE_URL", up.cluster.pods_database_url()?),
         ("TEST_AUDIT_LOG", instance.logs().join("audit.log").display().to_string()),

@@ -87,7 +87,7 @@ pub(super) async fn apply(
         change
     };
     if child.mode == ApplyMode::CreateOnce {
-        if is_labelled(platform, &live) {
+        if child.object.labels().iter().all(|(label, value)| live.labels().get(label) == Some(value)) {
             return Ok(good(Change::None));
         }
         label(context, child, &live).await?;
@@ -162,7 +162,7 @@ fn is_labelled(platform: &Platform, live: &DynamicObject) -> bool {
     is(labels::MANAGED_BY, labels::MANAGER) && is(labels::INSTANCE, &platform.name)
 }
 
-/// Gives a live child its labels back, by which the watch knows it, and changes nothing else of it.
+/// Gives a live child its labels back, and changes nothing else of it.
 async fn label(context: &Context, child: &Child, live: &DynamicObject) -> Result<(), Error> {
     let (kind, name, namespace) = (child.kind(), child.name(), live.namespace().unwrap_or_default());
     info!(kind, name, "labelling");

@@ -168,6 +168,17 @@ async fn drift_is_undone_and_what_others_add_stays() {
         service.labels().contains_key("app.kubernetes.io/managed-by").then_some(())
     })
     .await;
+
+    // What is made once and never changed has its labels all the same.
+    let migrations = ListParams::default().labels("app.kubernetes.io/name=cook");
+    let job = world.api::<Job>().list(&migrations).await.unwrap().items.remove(0);
+    let part_of = |job: &Job| job.labels().get("app.kubernetes.io/part-of").cloned();
+    let other = json!({ "metadata": { "labels": { "app.kubernetes.io/part-of": "somebody" } } });
+    assert_ne!(part_of(&world.patch::<Job>(&job.name_any(), other).await), part_of(&job));
+    eventually("the Job's label to be restored", || async {
+        (part_of(&world.get::<Job>(&job.name_any()).await.unwrap()) == part_of(&job)).then_some(())
+    })
+    .await;
     world.ready().await;
     world.end().await;
 }

@@ -39,12 +39,12 @@ pub struct Row {
 pub async fn run(stage: &Stage, checkpoint: &'static Checkpoint) -> Row {
     let started = Instant::now();
     let work = async {
-        stage.platform.until_ready().await;
+        stage.until_settled().await;
         let spec = stage.platform.get().await["spec"].take();
         let outcome = caught((checkpoint.run)(stage)).await;
         let undone = caught(async {
             stage.replace(&spec).await;
-            stage.platform.until_ready().await;
+            stage.until_settled().await;
             Ok(())
         });
         // What went wrong first is what there is to say.

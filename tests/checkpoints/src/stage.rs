@@ -145,6 +145,18 @@ impl Stage {
         Ok(list.items.into_iter().filter(is_ready).collect())
     }
 
+    /// Waits until the platform is ready, and no pod of an older version is there any more: until it ends it goes on taking
+    /// orders, by the settings that it was started with.
+    ///
+    /// # Panics
+    /// When it isn't.
+    pub async fn until_settled(&self) {
+        self.platform.until_ready().await;
+        for service in Service::ALL {
+            self.until_image(service, |_| true).await;
+        }
+    }
+
     /// Waits until a service has so many ready pods, and no other ones.
     ///
     /// # Panics

@@ -60,3 +60,13 @@ async fn isolation() {
 async fn deploy() {
     short("deploy").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn correlation() {
+    short("correlation").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn volume() {
+    short("volume").await;
+}

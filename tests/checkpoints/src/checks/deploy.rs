@@ -1,13 +1,13 @@
 //! A new version, and back, while people order: nobody is turned away, and who follows an order goes on following.
 
-use futures::future::join_all;
-use serde_json::json;
-use tests::{
+use ::tests::{
     process::Service,
     servers,
     sse::{Follower, Heard},
     wait,
 };
+use futures::future::join_all;
+use serde_json::json;
 
 use crate::{
     Outcome, Stage,
@@ -47,7 +47,7 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
         load.mark("all pods new");
         shown.push(stage.kubectl(&["get", "foodplatform", &stage.platform.name, "-o", "wide"]).await);
     }
-    wait::until(&format!("{least} requests"), tests::cluster::READY * 2, async || {
+    wait::until(&format!("{least} requests"), ::tests::cluster::READY * 2, async || {
         let (answered, failed) = load.totals();
         if answered + failed >= least { Ok(()) } else { Err(format!("{answered} answered, {failed} failed")) }
     })

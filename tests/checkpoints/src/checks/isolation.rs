@@ -1,7 +1,7 @@
 //! A service that is away takes no other one with it: what was accepted meanwhile is done once it is back.
 
 use serde_json::json;
-use tests::{invariants::Acceptance, process::Service, wait};
+use tests::{invariants::Acceptance, process::Service};
 
 use crate::{
     Outcome, Stage,

@@ -2,6 +2,7 @@
 
 mod autoscaling;
 mod config;
+mod correlation;
 mod cqrs;
 mod deploy;
 mod drift;
@@ -10,6 +11,7 @@ mod healing;
 mod isolation;
 mod request_response;
 mod saga;
+mod volume;
 
 use futures::future::LocalBoxFuture;
 
@@ -42,6 +44,12 @@ pub const ALL: &[Checkpoint] = &[
         run: |stage| Box::pin(cqrs::run(stage)),
     },
     Checkpoint {
+        number: 3,
+        name: "correlation",
+        claim: "one order's events share its id, its key and its trace across the topics",
+        run: |stage| Box::pin(correlation::run(stage)),
+    },
+    Checkpoint {
         number: 4,
         name: "request-response",
         claim: "cancelling asks cook and waits: both change or neither does, and without cook nothing changes",
@@ -64,6 +72,12 @@ pub const ALL: &[Checkpoint] = &[
         name: "deploy",
         claim: "all five services go to a new tag and back under load without a failed request",
         run: |stage| Box::pin(deploy::run(stage)),
+    },
+    Checkpoint {
+        number: 10,
+        name: "volume",
+        claim: "log files of all pods lie on the shared claim, outlive the pods and stay within their bound",
+        run: |stage| Box::pin(volume::run(stage)),
     },
     Checkpoint {
         number: 11,

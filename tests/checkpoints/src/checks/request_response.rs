@@ -15,7 +15,7 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
     let menu = api.menu_with_stock(1_000).await;
     // The kitchen waits until it is told, so that each cancellation is in time, or too late, by our doing alone.
     stage.change(json!({ "services": { "cook": { "config": { "cookingTime": "manual" } } } })).await;
-    stage.platform.until_ready().await;
+    stage.until_settled().await;
     for round in 0..rounds {
         let order = cooking(api, &menu).await;
         let answer = api.cancel(&order).await;

@@ -1,7 +1,10 @@
 //! A timeline as an SVG: answers in each second, failures, pods, and what was done when.
 
 use anyhow::{Result, anyhow};
-use plotters::prelude::*;
+use plotters::{
+    prelude::*,
+    style::{FontStyle, register_font},
+};
 
 use crate::Timeline;
 
@@ -23,6 +26,8 @@ pub fn plot(timeline: &Timeline) -> Result<String> {
 }
 
 fn draw(text: &mut String, timeline: &Timeline) -> Result<(), Box<dyn std::error::Error>> {
+    // How wide a text is can't be known without its font.
+    register_font(FONT, FontStyle::Normal, dejavu::sans::regular()).map_err(|_| "the font can't be read")?;
     let root = SVGBackend::with_string(text, SIZE).into_drawing_area();
     root.fill(&WHITE)?;
     let seconds = timeline.seconds.len().max(1) as f64;
