@@ -23,7 +23,7 @@ pub(crate) fn run() -> Result<()> {
         let mut arguments = vec!["run", "--target-dir", "target/fuzz"];
         // Without a sanitizer no nightly compiler is needed, and there is no unsafe code of ours that one would watch. To
         // optimise all libraries for this alone would take several times as long as the fuzzing.
-        arguments.extend(["--sanitizer", "none", "--dev", "--strip-dead-code"]);
+        arguments.extend(["--sanitizer", "none", "--dev"]);
         arguments.extend([target, &directories[0], &directories[1], "--"]);
         arguments.extend(LIMITS);
         cargo("fuzz", &arguments, &[("PATH", &path)])?;

@@ -185,9 +185,6 @@ fn on_cluster(instance: &Instance, only: &[&str], environment: &[(&str, &str)]) 
     // One after another: they all look at the same cluster.
     let arguments =
         ["--package", "tests", "--features", "cluster-tests", "--test", "cluster", "--", "--test-threads=1"];
-    cargo_test(&[&arguments, only].concat(), &variables)?;
-    let arguments =
-        ["--package", "checkpoints", "--features", "cluster-tests", "--test", "cluster", "--", "--test-threads=1"];
     cargo_test(&[&arguments, only].concat(), &variables)
 }
 
