@@ -159,10 +159,10 @@ pub struct DatabaseSpec {
     /// from the operator's: `SERVICE.NAMESPACE`, not `SERVICE`. The user has to be allowed to create schemas, or they have
     /// to be there: `NAMESPACE__NAME__SERVICE`, with `_` for `-`.
     pub secret_ref: SecretKeyRef,
-    /// The Secret in the platform's namespace with the certificates (PEM) of who vouches for the server, such as CloudNativePG's `CLUSTER-ca`.
-    /// Connections are then always encrypted, and the server's certificate has to be for the host of the URL
-    /// (`sslmode=verify-full`), unless the URL says `sslmode=verify-ca`. Default: what the URL's `sslmode` says, with the
-    /// well-known authorities.
+    /// The Secret in the platform's namespace with the certificates (PEM) of who vouches for the server, such as
+    /// CloudNativePG's `CLUSTER-ca`. Connections are then always encrypted, and the server's certificate has to be for the
+    /// host of the URL (`sslmode=verify-full`), unless the URL says `sslmode=verify-ca`. Default: what the URL's `sslmode`
+    /// says, with the well-known authorities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_secret_ref: Option<CaSecretRef>,
 }

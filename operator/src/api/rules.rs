@@ -358,14 +358,18 @@ pub(super) fn cidr() -> Rule {
         .message("cidr: addresses with the length of their prefix, such as 10.20.0.0/16 or 2001:db8::/32")
 }
 
+fn either_cidr_or_labels() -> Rule {
+    Rule::new("has(self.cidr) != (has(self.namespaceLabels) || has(self.podLabels))")
+}
+
 pub(super) fn cidr_or_labels() -> Rule {
-    Rule::new("has(self.cidr) != (has(self.namespaceLabels) || has(self.podLabels))").message(
+    either_cidr_or_labels().message(
         "egress: a peer is either a cidr, or pods by namespaceLabels, podLabels or both: make two peers of what is both",
     )
 }
 
 pub(super) fn reader_is_cidr_or_labels() -> Rule {
-    Rule::new("has(self.cidr) != (has(self.namespaceLabels) || has(self.podLabels))").message(
+    either_cidr_or_labels().message(
         "metricsFrom: a peer is either a cidr, or pods by namespaceLabels, podLabels or both; for all pods of the platform's \
          own namespace set podLabels: {}",
     )

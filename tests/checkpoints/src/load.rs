@@ -148,18 +148,17 @@ impl Generator {
         let mut ticks = interval(Duration::from_secs(1) / (rate.orders + rate.reads).max(1));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let mut under_way = JoinSet::new();
-        let (mut credit, mut last) = (0, None);
+        // Orders are spread evenly among the reads, beginning with one.
+        let mut credit = rate.reads;
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
                 _ = ticks.tick() => {}
             }
-            // Orders are spread evenly among the reads.
             credit += rate.orders;
-            let places = credit >= rate.orders + rate.reads || last.is_none();
+            let places = credit >= rate.orders + rate.reads;
             if places {
-                credit = credit.saturating_sub(rate.orders + rate.reads);
-                last = Some(());
+                credit -= rate.orders + rate.reads;
             }
             while under_way.try_join_next().is_some() {}
             if under_way.len() >= AT_ONCE {
@@ -193,8 +192,7 @@ impl Generator {
 
     async fn read(&self) {
         let at = self.started.elapsed();
-        let path = format!("/mypages?customerId=ann&limit={}", 5);
-        match self.api.try_send(self.api.request(Method::GET, &path)).await {
+        match self.api.try_send(self.api.request(Method::GET, "/mypages?customerId=ann&limit=5")).await {
             Ok(answer) if answer.status == 200 => self.answered(at, 200, |_| {}),
             Ok(answer) => self.failed(at, format!("GET /mypages: {} {}", answer.status, text(&answer.body, "detail"))),
             Err(error) => self.failed(at, format!("GET /mypages: no answer: {}", last_cause(&error))),

@@ -134,15 +134,23 @@ impl Stage {
         .await;
     }
 
+    /// The pods of a service, those on their way out among them.
+    ///
+    /// # Errors
+    /// When the API server doesn't answer.
+    async fn pods(&self, service: Service) -> Result<Vec<Pod>, String> {
+        let pods = self.cluster().namespaced::<Pod>(&self.platform.namespace);
+        let selector = format!("{},foodplatform.dev/role=serve", self.platform.selector_of(service));
+        let list = pods.list(&ListParams::default().labels(&selector)).await;
+        list.map(|list| list.items).map_err(|error| error.to_string())
+    }
+
     /// The pods of a service that are ready, and not on their way out.
     ///
     /// # Errors
     /// When the API server doesn't answer.
     pub async fn ready_pods(&self, service: Service) -> Result<Vec<Pod>, String> {
-        let pods = self.cluster().namespaced::<Pod>(&self.platform.namespace);
-        let selector = format!("{},foodplatform.dev/role=serve", self.platform.selector_of(service));
-        let list = pods.list(&ListParams::default().labels(&selector)).await.map_err(|error| error.to_string())?;
-        Ok(list.items.into_iter().filter(is_ready).collect())
+        Ok(self.pods(service).await?.into_iter().filter(is_ready).collect())
     }
 
     /// Waits until the platform is ready, and no pod of an older version is there any more: until it ends it goes on taking
@@ -162,12 +170,10 @@ impl Stage {
     /// # Panics
     /// When it doesn't.
     pub async fn until_pods(&self, service: Service, count: usize) {
-        let all = self.cluster().namespaced::<Pod>(&self.platform.namespace);
-        let selector = format!("{},foodplatform.dev/role=serve", self.platform.selector_of(service));
         wait::until(&format!("{count} pods of {service}"), tests::cluster::READY, async || {
-            let ready = self.ready_pods(service).await?.len();
-            let there = all.list(&ListParams::default().labels(&selector)).await.map_err(|error| error.to_string())?;
-            wait::equals((ready, there.items.len()), (count, count))
+            let pods = self.pods(service).await?;
+            let ready = pods.iter().filter(|pod| is_ready(pod)).count();
+            wait::equals((ready, pods.len()), (count, count))
         })
         .await;
     }
@@ -177,10 +183,8 @@ impl Stage {
     /// # Panics
     /// When it hasn't.
     pub async fn until_image(&self, service: Service, wanted: impl Fn(&str) -> bool) {
-        let all = self.cluster().namespaced::<Pod>(&self.platform.namespace);
-        let selector = format!("{},foodplatform.dev/role=serve", self.platform.selector_of(service));
         wait::until(&format!("the pods of {service}"), tests::cluster::READY, async || {
-            let pods = all.list(&ListParams::default().labels(&selector)).await.map_err(|error| error.to_string())?;
+            let pods = self.pods(service).await?;
             let image = |pod: &Pod| pod.spec.as_ref()?.containers.first()?.image.clone();
             let images: Vec<_> = pods.iter().map(|pod| image(pod).unwrap_or_default()).collect();
             let is_done = !images.is_empty() && images.iter().all(|image| wanted(image)) && pods.iter().all(is_ready);

@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 
 pub use audit::AuditLog;
 pub use platform::{Condition, Platform, READY};
-pub use pods::{OPERATOR_NAMESPACE, OPERATOR_SELECTOR};
+pub use pods::{OPERATOR_NAMESPACE, OPERATOR_SELECTOR, files};
 pub use table::Table;
 pub use throwaway::{SECRET, THROWAWAY, Throwaway};
 

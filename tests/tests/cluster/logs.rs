@@ -1,17 +1,13 @@
 //! Log files on the claims.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
+use std::{fs, path::PathBuf};
+
+use tests::{
+    api::Api,
+    cluster::{Cluster, files},
+    process::Service,
+    servers, wait,
 };
-
-use tests::{api::Api, cluster::Cluster, process::Service, servers, wait};
-
-/// Every file below a directory.
-fn files(directory: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
-    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_service_logs_to_its_claim() {

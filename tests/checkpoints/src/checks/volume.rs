@@ -2,13 +2,12 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
     path::{Path, PathBuf},
 };
 
 use kube::{ResourceExt as _, api::DeleteParams};
 use serde_json::json;
-use tests::{process::Service, wait};
+use tests::{cluster::files, process::Service, wait};
 
 use crate::{
     Outcome, Stage,
@@ -88,10 +87,4 @@ fn pods_with_files(directory: &Path) -> BTreeSet<String> {
 
 fn size(directory: &Path) -> u64 {
     files(directory).iter().filter_map(|path| path.metadata().ok()).map(|metadata| metadata.len()).sum()
-}
-
-/// Every file below a directory.
-fn files(directory: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
-    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
