@@ -19,7 +19,8 @@ use super::{
     cancellation_tokens,
     dereference::Secrets,
     error::{Error, Step},
-    live::{Live, Wake},
+    live::Live,
+    wake::Wake,
 };
 use crate::{database::DatabaseWatch, fence::Fence, kafka::keeper::TopicKeeper, sync::lock};
 

@@ -18,7 +18,7 @@ use kube_runtime::{
     watcher::{self, Event},
 };
 use serde::de::DeserializeOwned;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
@@ -26,17 +26,15 @@ use super::{
     cache::Cache,
     pack::{Packed, Packer, version},
     served, trim,
+    wake::{Wake, by_itself, by_label, by_reference},
 };
 use crate::{
     api::FoodPlatform,
-    build::{self, labels, names},
+    build::{self, labels},
 };
 
 /// A platform, or the reason why it can't be read: one that can't must not hide the others.
 pub(super) type Guarded = DeserializeGuard<FoodPlatform>;
-
-/// Platforms that are to be looked at.
-pub(super) type Wake = mpsc::UnboundedSender<ObjectRef<Guarded>>;
 
 /// How long a write may take to come back by its watch.
 const CATCH_UP: Duration = Duration::from_secs(5);
@@ -225,72 +223,6 @@ async fn until(mut changes: watch::Receiver<()>, is_so: impl Fn() -> bool) {
     let _ = tokio::time::timeout(CATCH_UP, wait).await;
 }
 
-fn send(wake: &Wake, platform: ObjectRef<Guarded>) {
-    // The receiver is gone only when the controller is about to stop.
-    let _ = wake.send(platform);
-}
-
-fn send_all(wake: &Wake, platforms: &Store<Guarded>) {
-    for platform in platforms.state() {
-        send(wake, ObjectRef::from_obj(platform.as_ref()));
-    }
-}
-
-/// Wakes the platform that an event is about.
-fn by_itself(wake: &Wake) -> impl FnMut(&Event<Guarded>) + Send + 'static {
-    let (wake, mut coming) = (wake.clone(), Vec::new());
-    move |event| match event {
-        Event::Apply(platform) | Event::Delete(platform) => send(&wake, ObjectRef::from_obj(platform)),
-        Event::Init => coming.clear(),
-        // The store shows what a list tells when all of it has come.
-        Event::InitApply(platform) => coming.push(ObjectRef::from_obj(platform)),
-        Event::InitDone => coming.drain(..).for_each(|platform| send(&wake, platform)),
-    }
-}
-
-/// Wakes the platform that an object's label names.
-fn by_label<K: Resource>(wake: &Wake, platforms: &Store<Guarded>) -> impl Fn(&Event<K>) + Send + 'static {
-    let (wake, platforms) = (wake.clone(), platforms.clone());
-    move |event| match event {
-        Event::Apply(object) | Event::Delete(object) => {
-            let meta = object.meta();
-            let platform = meta.labels.as_ref().and_then(|labels| labels.get(labels::INSTANCE));
-            if let (Some(platform), Some(namespace)) = (platform, &meta.namespace) {
-                send(&wake, ObjectRef::new(platform).within(namespace));
-            }
-        }
-        // Whatever vanished while the watch was broken can't be told any more.
-        Event::InitDone => send_all(&wake, &platforms),
-        Event::Init | Event::InitApply(_) => {}
-    }
-}
-
-/// Wakes the platforms whose spec names the Secret, or whose own it is.
-fn by_reference(
-    wake: &Wake,
-    platforms: &Store<Guarded>,
-) -> impl Fn(&Event<PartialObjectMeta<core::Secret>>) + Send + 'static {
-    let (wake, platforms) = (wake.clone(), platforms.clone());
-    move |event| match event {
-        Event::Apply(secret) | Event::Delete(secret) => {
-            let (Some(namespace), Some(name)) = (&secret.metadata.namespace, &secret.metadata.name) else { return };
-            if let Some(platform) = names::whose_cancellation_tokens(name) {
-                send(&wake, ObjectRef::new(platform).within(namespace));
-            }
-            for platform in platforms.state() {
-                if let Ok(found) = &platform.0
-                    && found.metadata.namespace.as_ref() == Some(namespace)
-                    && found.spec.secrets().any(|secret| secret == name)
-                {
-                    send(&wake, ObjectRef::from_obj(platform.as_ref()));
-                }
-            }
-        }
-        Event::InitDone => send_all(&wake, &platforms),
-        Event::Init | Event::InitApply(_) => {}
-    }
-}
-
 struct Watched<'a> {
     namespace: Option<&'a str>,
 }
@@ -391,31 +323,4 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn platforms_of_a_list_are_told_of_when_the_store_has_them() {
-        let (wake, mut woken) = mpsc::unbounded_channel();
-        let mut tell = by_itself(&wake);
-        let platform = |name: &str| -> Guarded {
-            serde_json::from_value(json!({ "metadata": { "name": name, "namespace": "food" } })).unwrap()
-        };
-        let mut told =
-            || -> Vec<String> { std::iter::from_fn(|| woken.try_recv().ok()).map(|told| told.name).collect() };
-        tell(&Event::Init);
-        tell(&Event::InitApply(platform("a")));
-        tell(&Event::InitApply(platform("b")));
-        assert_eq!(told(), Vec::<String>::new());
-        tell(&Event::InitDone);
-        assert_eq!(told(), ["a", "b"]);
-        tell(&Event::Apply(platform("c")));
-        tell(&Event::InitDone);
-        assert_eq!(told(), ["c"]);
-    }
 }

@@ -50,6 +50,7 @@ mod status;
 mod topics;
 mod trim;
 mod validate;
+mod wake;
 
 /// What the steps decide, without doing it: for those who want to know what a reconciliation would do, and why.
 pub mod decisions {
