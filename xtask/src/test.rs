@@ -106,7 +106,7 @@ fn services(only: &[&str]) -> Result<()> {
     let kafka = kafka_environment(&kafka);
     let servers = [&borrowed(&kafka)[..], &[("TEST_DATABASE_URL", postgres.url())]].concat();
     cargo_test(&["--package", "chassis", "--features", "service-tests", "--test", "database"], &servers)?;
-    cargo_test(&["--package", "mypage", "--features", "service-tests,fail-points"], &servers)?;
+    cargo_test(&["--package", "mypage", "--features", "service-tests,fail-points", "--lib"], &servers)?;
     let schemathesis = schemathesis(&Cache::open()?, &Progress::new())?.display().to_string();
     let environment = [&servers[..], &[("TEST_SCHEMATHESIS", schemathesis.as_str())]].concat();
     let arguments = ["--package", "tests", "--features", "service-tests", "--test", "services", "--"];

@@ -72,7 +72,7 @@ pub(super) async fn go_on(context: &Context, resource: &FoodPlatform) -> Result<
     }
     let Ok(platform) = validate(resource) else { return let_go_unread(context, resource).await };
     let wanted = platform.topic_deletion == DeletionPolicy::Delete;
-    if !wanted || resource.finalizers().iter().any(|finalizer| finalizer == ORPHAN) {
+    if !wanted || is_orphaning(context, resource, &platform) {
         set_held(context, resource, false).await?;
         return Ok(Action::await_change());
     }
@@ -116,6 +116,15 @@ pub(super) async fn let_go_unread(
     let_go(context, resource, "its spec can't be read, so that nobody knows where they are").await
 }
 
+/// Whether the children, and the topics with them, are to outlive the platform. Its finalizer tells until Kubernetes has
+/// taken their owner references; after that they do.
+fn is_orphaning(context: &Context, resource: &FoodPlatform, platform: &Platform) -> bool {
+    let of_kind = |kind: &str, _: &str| kind == Deployment::kind(&());
+    let deployments = || context.live.children_of(&platform.namespace, &platform.name, of_kind);
+    resource.finalizers().iter().any(|finalizer| finalizer == ORPHAN)
+        || deployments().iter().any(|(_, live)| live.owner_references().is_empty())
+}
+
 /// What there is still to do.
 enum Left {
     /// All is done; so many topics were deleted.
@@ -127,15 +136,21 @@ enum Left {
 async fn delete(context: &Context, resource: &FoodPlatform, platform: &Platform) -> Result<Left, Error> {
     let kinds = [Deployment::kind(&()), Job::kind(&())];
     let of_kinds = |kind: &str, _: &str| kinds.contains(&kind.into());
-    for (kind, live) in context.live.children_of(&platform.namespace, &platform.name, of_kinds) {
-        let ours = live.owner_references().iter().any(|o| o.controller == Some(true) && o.uid == platform.uid);
-        if ours && live.metadata.deletion_timestamp.is_none() {
-            prune::remove(context, &kind, &live).await?;
-        }
+    let mut workloads = context.live.children_of(&platform.namespace, &platform.name, of_kinds);
+    workloads.retain(|(_, live)| prune::is_own(platform, live));
+    for (kind, live) in workloads.iter().filter(|(_, live)| live.metadata.deletion_timestamp.is_none()) {
+        prune::remove(context, kind, live).await?;
     }
     let pods = context.live.pods_of(&platform.namespace, &platform.name).len();
     if pods > 0 {
         return Ok(Left::Some(format!("{pods} pods have yet to end before the topics can be deleted")));
+    }
+    if !workloads.is_empty() {
+        // One that had changed may be an orphan by now: its watch tells.
+        return Ok(Left::Some(format!(
+            "{} Deployments and Jobs have yet to go before the topics can be deleted",
+            workloads.len()
+        )));
     }
     let topics = match delete_topics(context, resource, platform).await? {
         Ok(topics) => topics,

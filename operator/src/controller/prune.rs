@@ -53,9 +53,13 @@ pub(super) async fn prune(
 /// Whether a live object of that kind is the platform's own, and is not built any more.
 pub fn is_surplus(platform: &Platform, children: &Children, kind: &str, live: &DynamicObject) -> bool {
     let name = live.name_any();
-    let ours = live.owner_references().iter().any(|o| o.controller == Some(true) && o.uid == platform.uid);
     let built = children.iter().any(|child| child.kind() == kind && child.name() == name);
-    ours && !built && live.metadata.deletion_timestamp.is_none()
+    is_own(platform, live) && !built && live.metadata.deletion_timestamp.is_none()
+}
+
+/// Whether the platform is an object's controller.
+pub(super) fn is_own(platform: &Platform, live: &DynamicObject) -> bool {
+    live.owner_references().iter().any(|owner| owner.controller == Some(true) && owner.uid == platform.uid)
 }
 
 /// Whether pods of an older version may still need an object of `kind` that is no longer built.

@@ -83,7 +83,7 @@ async fn an_object_of_somebody_else_is_never_taken() {
 
 #[tokio::test]
 async fn an_unreachable_kafka_is_told_and_waited_for() {
-    let mut door = Door::shut_before(kafka()).await;
+    let mut door = Door::shut_before(kafka());
     let address = door.address();
     let world = World::start("kafka").await;
     world.shop(json!({ "kafka": { "bootstrapServers": address.to_string() } })).await;
@@ -96,7 +96,7 @@ async fn an_unreachable_kafka_is_told_and_waited_for() {
     assert!(world.api::<Deployment>().list(&ListParams::default()).await.unwrap().items.is_empty());
     assert!(world.get::<ConfigMap>("shop-cook").await.is_some(), "everything else is there already");
 
-    door.open().await;
+    door.open();
     world.ready().await;
     world.end().await;
 }
@@ -107,8 +107,8 @@ async fn a_kafka_that_goes_away_leaves_what_runs() {
     world.shop(json!({})).await;
     world.ready().await;
     let before = world.versions::<Deployment>().await;
-    let address = Door::shut_before(kafka()).await.address();
-    let away = json!({ "spec": { "kafka": { "bootstrapServers": address.to_string() }, "services": { "cook": { "replicas": 2 } } } });
+    let door = Door::shut_before(kafka());
+    let away = json!({ "spec": { "kafka": { "bootstrapServers": door.address().to_string() }, "services": { "cook": { "replicas": 2 } } } });
     world.patch::<foodplatform_operator::api::FoodPlatform>("shop", away).await;
     let shop = world
         .shop_when("without Kafka", |shop| {
@@ -142,8 +142,8 @@ async fn an_unreachable_database_is_told_and_waited_for() {
 async fn a_database_that_goes_away_is_told_and_waited_for() {
     let mut url: Url = database_url().parse().unwrap();
     let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(5432));
-    let mut door = Door::shut_before(server).await;
-    door.open().await;
+    let mut door = Door::shut_before(server);
+    door.open();
     url.set_host(Some("127.0.0.1")).unwrap();
     url.set_port(Some(door.address().port())).unwrap();
     let world = World::without_secret("outage").await;
@@ -161,7 +161,7 @@ async fn a_database_that_goes_away_is_told_and_waited_for() {
     assert!(is(&shop, STALLED, "False", "DatabaseUnreachable"), "it heals by itself");
     assert_eq!(world.versions::<Deployment>().await, before, "what runs is left as it is");
 
-    door.open().await;
+    door.open();
     let shop = world.ready().await;
     assert!(is(&shop, DATABASE_REACHABLE, "True", "DatabaseReachable"));
     world.end().await;

@@ -11,15 +11,21 @@ use kube::{
     ResourceExt as _,
     api::{DeleteParams, ListParams},
 };
+use nix::sys::signal::Signal;
 use serde_json::json;
 
 use crate::{
+    installation::Installation,
     topics::Kafka,
     world::{World, eventually},
 };
 
 async fn delete(world: &World, parameters: DeleteParams) {
     world.api::<FoodPlatform>().delete("shop", &parameters).await.unwrap();
+    gone(world).await;
+}
+
+async fn gone(world: &World) {
     eventually("the platform to be gone", || async { world.get::<FoodPlatform>("shop").await.is_none().then_some(()) })
         .await;
 }
@@ -76,6 +82,41 @@ async fn orphans_run_on_with_their_topics_and_are_taken_up_again() {
     assert_eq!((uids().await, pods().await, topics()), (before, running, 8), "nothing was made anew");
     let taken = world.get::<Deployment>("shop-order").await.unwrap();
     assert_eq!(taken.owner_references()[0].uid, shop.uid().unwrap());
+    world.end().await;
+}
+
+/// Kubernetes says that children are to be orphaned only until they are. An operator that comes later must know all the
+/// same, also when no pod is there that would hold up the end of the topics.
+#[tokio::test]
+async fn orphans_keep_their_topics_though_the_operator_was_away_when_they_became_some() {
+    let world = World::unattended("away").await;
+    let installation = Installation::new(&world, &[&world.namespace]).await;
+    let mut operator = installation.start("operator").await;
+    world.shop(json!({ "kafka": { "deletionPolicy": "Delete" } })).await;
+    world.ready().await;
+    operator.signal(Signal::SIGTERM);
+    assert!(operator.process.wait().await.unwrap().success());
+
+    world.api::<FoodPlatform>().delete("shop", &DeleteParams::orphan()).await.unwrap();
+    eventually("orphans", || async {
+        let shop = world.get::<FoodPlatform>("shop").await?;
+        (shop.finalizers() == ["foodplatform.dev/topics"]).then_some(())
+    })
+    .await;
+    for deployment in world.api::<Deployment>().list(&ListParams::default()).await.unwrap() {
+        world.patch::<Deployment>(&deployment.name_any(), json!({ "spec": { "replicas": 0 } })).await;
+    }
+    let pods = ListParams::default();
+    eventually("no pods", || async {
+        let pods = world.api::<Pod>().delete_collection(&DeleteParams::default(), &pods).await.unwrap();
+        pods.left().is_none_or(|pods| pods.items.is_empty()).then_some(())
+    })
+    .await;
+    let _operator = installation.start("operator").await;
+    gone(&world).await;
+    let topics = Kafka::connect().topics(&format!("{}.shop.", world.namespace)).len();
+    assert_eq!((topics, count::<Deployment>(&world).await), (8, 5));
+    drop(installation);
     world.end().await;
 }
 

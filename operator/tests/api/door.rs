@@ -1,32 +1,41 @@
 //! A way to a server that can be shut and opened again.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpSocket, TcpStream},
     task::{JoinHandle, JoinSet},
 };
 
 /// A port of this machine that leads to a server while the door is open, and where nobody listens while it is shut.
 pub(crate) struct Door {
-    address: SocketAddr,
+    /// Never listens: it keeps others from taking the port.
+    kept: TcpSocket,
     to: String,
     way: Option<JoinHandle<()>>,
 }
 
+/// A socket at `address`, which others of its kind may share.
+fn bind(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseport(true).unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(address).unwrap();
+    socket
+}
+
 impl Door {
-    /// A door to `to` that is shut. Its port is free now; nobody else is likely to take it before it opens.
-    pub(crate) async fn shut_before(to: String) -> Self {
-        let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        Self { address, to, way: None }
+    /// A door to `to` that is shut.
+    pub(crate) fn shut_before(to: String) -> Self {
+        Self { kept: bind((Ipv4Addr::LOCALHOST, 0).into()), to, way: None }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+        self.kept.local_addr().unwrap()
     }
 
-    pub(crate) async fn open(&mut self) {
-        let listener = TcpListener::bind(self.address).await.unwrap();
+    pub(crate) fn open(&mut self) {
+        let listener = bind(self.address()).listen(1024).unwrap();
         let to = self.to.clone();
         self.way = Some(tokio::spawn(async move {
             let mut connections = JoinSet::new();

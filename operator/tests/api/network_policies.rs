@@ -78,8 +78,8 @@ async fn they_come_change_and_go() {
 async fn the_way_to_the_former_database_stays_until_nobody_uses_it() {
     let mut url: Url = database_url().parse().unwrap();
     let former = i64::from(url.port().unwrap_or(5432));
-    let mut door = Door::shut_before(format!("{}:{former}", url.host_str().unwrap())).await;
-    door.open().await;
+    let mut door = Door::shut_before(format!("{}:{former}", url.host_str().unwrap()));
+    door.open();
     let moved = i64::from(door.address().port());
     let world = World::start("moved").await;
     world.shop(json!({})).await;

@@ -222,8 +222,8 @@ async fn topics_go_with_the_platform_when_that_is_asked_for() {
 
 #[tokio::test]
 async fn a_platform_whose_kafka_is_gone_is_let_go_after_a_while() {
-    let mut door = Door::shut_before(kafka()).await;
-    door.open().await;
+    let mut door = Door::shut_before(kafka());
+    door.open();
     let world = World::start("letgo").await;
     let address = door.address().to_string();
     world

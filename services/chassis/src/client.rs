@@ -176,9 +176,10 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_listener_nothing_is_sent() {
-        // Bound and dropped: nothing listens there.
-        let address = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let base = format!("http://{address}").parse().unwrap();
+        // Bound, but nothing listens there.
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let base = format!("http://{}", socket.local_addr().unwrap()).parse().unwrap();
         let client = Client::new("test", base, BreakerSettings::DEFAULT, LIMITS);
         let error = client.post::<Value>("/echo", nobody(), &json!({})).await.unwrap_err();
         assert!(matches!(error, CallError::NotSent(_)), "{error}");

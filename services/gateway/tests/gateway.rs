@@ -28,7 +28,7 @@ use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::mpsc,
     task::JoinSet,
 };
@@ -108,9 +108,11 @@ fn an_order() -> Value {
     json!({ "customerId": "ann", "restaurantId": "r-1", "menuId": "m-1", "quantity": 1 })
 }
 
-/// An address where nothing listens.
-async fn nowhere() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+/// A socket at an address where nothing listens, nor will as long as it is kept.
+fn nowhere() -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    socket
 }
 
 #[tokio::test]
@@ -186,7 +188,8 @@ async fn a_body_of_64_kib_passes_and_a_longer_one_does_not() {
 
 #[tokio::test]
 async fn an_upstream_that_is_away_is_503_and_the_order_id_is_told() {
-    let gateway = Gateway::before(nowhere().await, LIMITS).await;
+    let nowhere = nowhere();
+    let gateway = Gateway::before(nowhere.local_addr().unwrap(), LIMITS).await;
     let response = Client::new().get(gateway.url("/cooks")).send().await.unwrap();
     assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (503, &"1".parse().unwrap()));
     assert_eq!(response.headers()["content-type"], "application/problem+json");

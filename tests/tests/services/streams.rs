@@ -1,6 +1,6 @@
 //! Event streams (SSE) that outlive the replica that serves them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use tests::{
@@ -82,6 +82,45 @@ async fn a_follower_outlives_the_death_of_the_replica_that_serves_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_follower_outlives_the_stop_of_the_replica_that_serves_it() {
     outlives(Signal::SIGTERM).await;
+}
+
+/// With one partition one of two replicas reads nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_reads_nothing_tells_what_the_other_has_read() {
+    let setup = Setup { cooking_time: "manual", delivery_time: "manual", partitions: 1, ..Setup::default() };
+    let mut platform = Platform::start(setup).await;
+    let replicas = [platform.service(Service::Mypage), platform.add_replica(Service::Mypage).await];
+    replicas[0].get("/mypages/nobody-knows-it/events").await.expect_problem(404);
+
+    let menu = platform.api.menu_with_stock(1).await;
+    let order = platform.api.place_one(&menu, 1).await;
+    let events = format!("/mypages/{order}/events");
+    let mut followers = vec![];
+    for replica in &replicas {
+        replica.follow(&order, "COOKING").await;
+        followers.push(Follower::start(replica.url(&events)));
+    }
+    let page = platform.api.follow(&order, "COOKING").await;
+    platform.api.act(&format!("/cooks/{}/complete", text(&page, "cookId"))).await.expect(200);
+    let mut newest = vec![];
+    for follower in &followers {
+        let heard = follower.until_status("DELIVERING").await;
+        newest.push(heard.events.last().expect("one at least").id.clone());
+    }
+    assert_eq!(newest[0], newest[1], "a version is the same on every replica, so that either can go on from it");
+
+    // Open streams don't hold up a stop, and end as streams do.
+    let mypages = platform.processes_mut().iter_mut().filter(|process| process.plan().service == Service::Mypage);
+    for process in mypages {
+        let began = Instant::now();
+        process.signal(Signal::SIGTERM);
+        assert!(process.ended().await.success(), "{}", process.output());
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    }
+    for follower in &followers {
+        let heard = follower.until("the end of the stream", |heard| !heard.failures.is_empty()).await;
+        assert_eq!(heard.failures[0], "the stream has ended");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
