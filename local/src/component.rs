@@ -101,7 +101,8 @@ impl Components<'_> {
             format!("--service-account-key-file={}", pki.certificate("service-accounts")),
             format!("--service-account-signing-key-file={}", pki.key("service-accounts")),
             "--authorization-mode=Node,RBAC".to_owned(),
-            "--enable-admission-plugins=NodeRestriction".to_owned(),
+            // The second is what makes an operator need its right to finalizers, as on clusters that guard them.
+            "--enable-admission-plugins=NodeRestriction,OwnerReferencesPermissionEnforcement".to_owned(),
             "--allow-privileged".to_owned(),
             format!("--kubelet-certificate-authority={}", pki.certificate("ca")),
             format!("--kubelet-client-certificate={}", pki.certificate("admin")),

@@ -1,9 +1,10 @@
 //! Which of Kafka's topics are a platform's own, recorded in a ConfigMap that outlives it.
 //!
 //! Two platforms of one name, in two clusters, may meet on one Kafka. So a topic is a platform's own only when the
-//! platform made it, which Kafka's id of the topic tells; and that a topic is about to be made is recorded before.
+//! platform made it, which Kafka's id of the topic tells; and that a topic is about to be made, or a setting of it, is
+//! recorded before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::core::DynamicObject;
@@ -11,26 +12,27 @@ use kube::core::DynamicObject;
 use super::{child, labels, names, platform::Platform};
 
 /// What is recorded of a topic.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Record {
-    /// It was not there, and is about to be made.
-    Announced,
-    /// It was made or adopted, and has this id.
-    Own(String),
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Record {
+    /// Kafka's id of it, once it was made or adopted; `None` for one that was not there, and is about to be made.
+    pub id: Option<String>,
+    /// The settings that were made for the platform: those of others are never taken back.
+    pub settings: BTreeSet<String>,
 }
 
 /// Records by the topics' names.
 pub type Records = BTreeMap<String, Record>;
 
-/// The ConfigMap that holds `records`: an id for each topic's name, none for one that is about to be made.
+/// The ConfigMap that holds `records`: for each topic's name its id, none for one that is about to be made, and the names
+/// of the settings, separated by spaces.
 pub fn build(platform: &Platform, records: &Records) -> DynamicObject {
-    let id = |record: &Record| match record {
-        Record::Announced => String::new(),
-        Record::Own(id) => id.clone(),
+    let text = |Record { id, settings }: &Record| {
+        let id = id.as_deref().unwrap_or_default();
+        std::iter::once(id).chain(settings.iter().map(String::as_str)).collect::<Vec<_>>().join(" ")
     };
     child::dynamic(&ConfigMap {
         metadata: labels::metadata_of_platform(platform, names::topic_records(&platform.name)),
-        data: Some(records.iter().map(|(name, record)| (name.clone(), id(record))).collect()),
+        data: Some(records.iter().map(|(name, record)| (name.clone(), text(record))).collect()),
         ..Default::default()
     })
 }
@@ -40,12 +42,11 @@ pub fn read(live: &DynamicObject) -> Records {
     let data = live.data.get("data").and_then(serde_json::Value::as_object);
     data.into_iter()
         .flatten()
-        .filter_map(|(name, id)| {
-            let record = match id.as_str()? {
-                "" => Record::Announced,
-                id => Record::Own(id.to_owned()),
-            };
-            Some((name.clone(), record))
+        .filter_map(|(name, text)| {
+            let text = text.as_str()?;
+            let (id, settings) = text.split_once(' ').unwrap_or((text, ""));
+            let id = (!id.is_empty()).then(|| id.to_owned());
+            Some((name.clone(), Record { id, settings: settings.split_whitespace().map(str::to_owned).collect() }))
         })
         .collect()
 }
@@ -69,9 +70,13 @@ mod tests {
             },
         }))
         .unwrap();
+        let settings = BTreeSet::from(["retention.ms".to_owned(), "segment.bytes".to_owned()]);
+        let id = Some("abc".to_owned());
         let records = Records::from([
-            ("food.shop.menu".to_owned(), Record::Own("abc".to_owned())),
-            ("food.shop.cook".to_owned(), Record::Announced),
+            ("food.shop.menu".to_owned(), Record { id: id.clone(), settings: settings.clone() }),
+            ("food.shop.cook".to_owned(), Record { id, ..Record::default() }),
+            ("food.shop.menu.dlq".to_owned(), Record { settings, ..Record::default() }),
+            ("food.shop.cook.dlq".to_owned(), Record::default()),
         ]);
         let written = build(&Platform::new(&platform).unwrap(), &records);
         assert_eq!(written.metadata.owner_references, None);

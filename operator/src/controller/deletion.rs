@@ -26,7 +26,10 @@ use super::{
 use crate::{
     api::{DeletionPolicy, FoodPlatform, TopicManagement},
     build::{Platform, kafka_topic, names},
-    kafka::{direct, strimzi},
+    kafka::{
+        direct::{self, Deleted},
+        strimzi,
+    },
     metrics,
 };
 
@@ -77,17 +80,14 @@ pub(super) async fn go_on(context: &Context, resource: &FoodPlatform) -> Result<
         return Ok(Action::await_change());
     }
     let waits_for = match delete(context, resource, &platform).await? {
-        Left::Nothing(topics) => {
-            let note = format!("deleted {topics} topics");
-            events::publish(
-                &context.recorder,
-                &resource.object_ref(&()),
-                EventType::Normal,
-                "TopicsDeleted",
-                "Delete",
-                note,
-            )
-            .await;
+        Left::Nothing(Deleted { count, unsure }) => {
+            let reference = resource.object_ref(&());
+            let note = format!("deleted {count} topics");
+            events::publish(&context.recorder, &reference, EventType::Normal, "TopicsDeleted", "Delete", note).await;
+            if !unsure.is_empty() {
+                let why = format!("who made {} is not known", unsure.join(", "));
+                return let_go(context, resource, &why).await;
+            }
             set_held(context, resource, false).await?;
             return Ok(Action::await_change());
         }
@@ -127,8 +127,8 @@ fn is_orphaning(context: &Context, resource: &FoodPlatform, platform: &Platform)
 
 /// What there is still to do.
 enum Left {
-    /// All is done; so many topics were deleted.
-    Nothing(usize),
+    /// All is done, with that as its end.
+    Nothing(Deleted),
     /// What is waited for, in a sentence.
     Some(String),
 }
@@ -167,17 +167,17 @@ async fn delete(context: &Context, resource: &FoodPlatform, platform: &Platform)
     Ok(Left::Nothing(topics))
 }
 
-/// Deletes the topics that are the platform's own. Gives how many they were, or what they wait for, in a sentence.
+/// Deletes the topics that are the platform's own. Gives what became of them, or what they wait for, in a sentence.
 async fn delete_topics(
     context: &Context,
     resource: &FoodPlatform,
     platform: &Platform,
-) -> Result<Result<usize, String>, Error> {
+) -> Result<Result<Deleted, String>, Error> {
     let impossible = |why: &dyn std::fmt::Display| Ok(Err(format!("the topics can't be deleted: {why}")));
     if platform.topic_management == TopicManagement::Strimzi {
         let kafka_topics = kafka_topic::all(platform);
         return match strimzi::delete(&context.client, &kafka_topics).await {
-            Ok(0) => Ok(Ok(kafka_topics.len())),
+            Ok(0) => Ok(Ok(Deleted { count: kafka_topics.len(), ..Deleted::default() })),
             Ok(left) => Ok(Err(format!("{left} KafkaTopics have yet to go, and Strimzi to delete their topics"))),
             Err(sentence) => impossible(&sentence),
         };
@@ -186,9 +186,10 @@ async fn delete_topics(
     if context.topics.is_checking(&platform.uid) {
         return Ok(Err("a check of the topics has yet to end".to_owned()));
     }
-    let records = topics::records(context, platform, &resource.status.clone().unwrap_or_default());
+    let mut records = topics::records(context, platform, &resource.status.clone().unwrap_or_default());
+    records.extend(context.topics.found(&platform.uid));
     if records.is_empty() {
-        return Ok(Ok(0));
+        return Ok(Ok(Deleted::default()));
     }
     let connection = match dereference::kafka(context, platform).await? {
         Ok(connection) => connection,

@@ -13,7 +13,7 @@ use crate::{
     api::{FoodPlatformStatus, TopicManagement, TopicState},
     build::{FIELD_MANAGER, Platform, Record, Records, kafka_topic, names, topic_records},
     kafka::{
-        Fate,
+        Fate, TopicReport,
         connection::Connection,
         keeper::{Known, Request},
     },
@@ -49,7 +49,8 @@ pub(super) fn records(context: &Context, platform: &Platform, status: &FoodPlatf
 
 fn from_status(status: &FoodPlatformStatus) -> Records {
     let own = status.topics.iter().filter(|topic| topic.state != TopicState::Foreign);
-    own.filter_map(|topic| Some((topic.name.clone(), Record::Own(topic.topic_id.clone()?)))).collect()
+    let record = |id: &String| Record { id: Some(id.clone()), ..Record::default() };
+    own.filter_map(|topic| Some((topic.name.clone(), record(topic.topic_id.as_ref()?)))).collect()
 }
 
 /// Records what the last check found: topics that are about to be made, and the ids of those that are the platform's own.
@@ -67,15 +68,13 @@ pub(super) async fn record(
         return Ok(());
     }
     let mut records = records(context, platform, status);
-    for report in reports {
-        let record = match (&report.fate, &report.id) {
-            (Fate::Foreign(_), _) => continue,
-            (Fate::Announced, _) => Record::Announced,
-            (_, Some(id)) => Record::Own(id.clone()),
-            (_, None) => continue,
-        };
-        records.insert(report.name.clone(), record);
-    }
+    // What was announced, and made by somebody else.
+    let is_lost = |name: &String, record: &Record| {
+        let is_foreign = |report: &TopicReport| report.name == *name && matches!(report.fate, Fate::Foreign(_));
+        record.id.is_none() && reports.iter().any(is_foreign)
+    };
+    records.retain(|name, record| !is_lost(name, record));
+    records.extend(reports.iter().filter_map(TopicReport::record));
     let resource = ApiResource::erase::<ConfigMap>(&());
     let mut object = topic_records::build(platform, &records);
     let Presence::Found(live) = server_side_apply::ensure(context, &resource, &object).await? else { return Ok(()) };

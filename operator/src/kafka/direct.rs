@@ -1,7 +1,7 @@
 //! Topics by Kafka's own admin protocol.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -18,12 +18,12 @@ use super::{
     connection::{Client, Clients, Connection},
     keeper::Request,
     native::{self, Described},
-    plan::{LiveTopic, Plan, Step, plan},
+    plan::{Knowledge, LiveTopic, Plan, Step, plan},
     words,
 };
 use crate::{
     api::TopicManagement,
-    build::{Record, Records, WantedTopic},
+    build::{Records, WantedTopic},
     fence::{Fence, Fenced},
 };
 
@@ -43,13 +43,35 @@ enum Problem {
     Refused(String),
 }
 
-/// Brings the topics to what is wanted, or looks at them only, each by itself, and reports each of them.
+/// How a request that changes a topic went.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Went {
+    Well,
+    /// Somebody else was faster.
+    Overtaken,
+}
+
+/// What has become of topics that were to be deleted.
+#[derive(Debug, Default)]
+pub(crate) struct Deleted {
+    /// How many were.
+    pub count: usize,
+    /// Those that are there and may be the platform's own: they were announced, and what became of that nobody knows.
+    pub unsure: Vec<String>,
+}
+
+/// Brings the topics to what is wanted, or looks at them only, each by itself, and reports each of them. Of those
+/// `untried` nobody has tried to make them since they were announced.
 ///
 /// # Errors
 /// When no bootstrap server can be reached or Kafka gives no answer. Topics before the one in question have been
 /// changed; calling again goes on from there.
-pub(crate) async fn ensure(clients: &Arc<Clients>, request: Request) -> Result<Vec<TopicReport>, Unreachable> {
-    on_session(clients, &request.connection.clone(), move |session| session.ensure(&request)).await
+pub(crate) async fn ensure(
+    clients: &Arc<Clients>,
+    request: Request,
+    untried: BTreeSet<String>,
+) -> Result<Vec<TopicReport>, Unreachable> {
+    on_session(clients, &request.connection.clone(), move |session| session.ensure(&request, &untried)).await
 }
 
 /// The topics as they are, in the sequence of their names; `None` for one that isn't there, a sentence for one that Kafka
@@ -68,7 +90,7 @@ pub(crate) async fn look(
     .await
 }
 
-/// Deletes those topics that are still the ones of `records`. Gives how many that were.
+/// Deletes those topics whose ids are in `records`. Others of these names are left.
 ///
 /// # Errors
 /// When Kafka gives no answer, or says no. Calling again goes on from there.
@@ -76,7 +98,7 @@ pub(crate) async fn delete(
     clients: &Arc<Clients>,
     connection: &Connection,
     records: Records,
-) -> Result<usize, Unreachable> {
+) -> Result<Deleted, Unreachable> {
     on_session(clients, connection, move |session| session.delete(&records)).await
 }
 
@@ -113,17 +135,24 @@ struct Session {
 
 impl Session {
     /// Brings all topics to what is wanted, or looks at them only.
-    fn ensure(&self, request: &Request) -> Result<Vec<TopicReport>, Unreachable> {
+    fn ensure(&self, request: &Request, untried: &BTreeSet<String>) -> Result<Vec<TopicReport>, Unreachable> {
         let names: Vec<&str> = request.topics.iter().map(|topic| topic.name.as_str()).collect();
         let live = self.describe(&names)?;
-        request.topics.iter().zip(live).map(|(wanted, live)| self.bring(request, wanted, live)).collect()
+        let known = |wanted: &WantedTopic| Knowledge {
+            record: request.records.get(&wanted.name),
+            is_untried: untried.contains(&wanted.name),
+            adopt: request.adopt,
+        };
+        let topics = request.topics.iter().zip(live);
+        topics.map(|(wanted, live)| self.bring(request.management, wanted, known(wanted), live)).collect()
     }
 
     /// Brings one topic to what is wanted.
     fn bring(
         &self,
-        request: &Request,
+        management: TopicManagement,
         wanted: &WantedTopic,
+        known: Knowledge<'_>,
         live: Result<Option<LiveTopic>, String>,
     ) -> Result<TopicReport, Unreachable> {
         let mut report = TopicReport::new(wanted);
@@ -132,36 +161,45 @@ impl Session {
             Err(sentence) => return Ok(TopicReport { fate: Fate::Refused(sentence), ..report }),
         };
         report.show(live.as_ref());
-        report.fate = match self.try_to_bring(request, wanted, live.as_ref(), &mut report) {
-            Ok(fate) => fate,
-            Err(Problem::Refused(sentence)) => Fate::Refused(sentence),
-            Err(Problem::Unreachable(unreachable)) => return Err(unreachable),
+        report.settings = known.record.map(|record| record.settings.clone()).unwrap_or_default();
+        report.fate = if management == TopicManagement::External {
+            words::look(wanted, live.as_ref())
+        } else {
+            match self.try_to_bring(wanted, known, live.as_ref(), &mut report) {
+                Ok(fate) => fate,
+                Err(Problem::Refused(sentence)) => Fate::Refused(sentence),
+                Err(Problem::Unreachable(unreachable)) => return Err(unreachable),
+            }
         };
         Ok(report)
     }
 
     fn try_to_bring(
         &self,
-        request: &Request,
         wanted: &WantedTopic,
+        known: Knowledge<'_>,
         live: Option<&LiveTopic>,
         report: &mut TopicReport,
     ) -> Result<Fate, Problem> {
         let name = &wanted.name;
-        if request.management == TopicManagement::External {
-            return Ok(words::look(wanted, live));
-        }
-        let (steps, differences) = match plan(wanted, request.records.get(name), live, request.adopt) {
-            Plan::Announce => return Ok(Fate::Announced),
+        let (steps, differences, settings) = match plan(wanted, known, live) {
+            Plan::Announce { settings } => {
+                report.settings = settings;
+                return Ok(Fate::Announced);
+            }
             Plan::Foreign { replaces_ours } => return Ok(words::foreign(name, replaces_ours)),
-            Plan::Bring { steps, differences } => (steps, differences),
+            Plan::Bring { steps, differences, settings } => (steps, differences, settings),
         };
         for step in &steps {
-            self.carry_out(wanted, step)?;
+            let went = self.carry_out(wanted, step)?;
+            if *step == Step::Create && went == Went::Overtaken && !known.may_be_made() {
+                return Ok(words::foreign(name, known.had_one()));
+            }
         }
         if !steps.is_empty() {
             report.show(Some(&self.await_shown(wanted)?));
         }
+        report.settings = settings;
         Ok(words::fate(name, &differences))
     }
 
@@ -252,9 +290,8 @@ impl Session {
         Ok(settings.collect())
     }
 
-    /// Deletes those topics that are still the ones of `records`. One that was announced is the platform's, too: it was not
-    /// there then.
-    fn delete(&self, records: &Records) -> Result<usize, Unreachable> {
+    /// Deletes those topics whose ids are in `records`.
+    fn delete(&self, records: &Records) -> Result<Deleted, Unreachable> {
         let unreachable = |problem| match problem {
             Problem::Unreachable(unreachable) => unreachable,
             Problem::Refused(sentence) => Unreachable(sentence),
@@ -262,19 +299,21 @@ impl Session {
         let names: Vec<&str> = records.keys().map(String::as_str).collect();
         let described = native::describe(self.client.admin.inner(), &names, REQUEST_TIMEOUT)
             .map_err(|code| unreachable(self.failed("describing topics", code)))?;
-        let is_own = |record: &Record, live: &Described| match record {
-            Record::Own(id) => live.id == *id,
-            Record::Announced => true,
-        };
-        let still = records.iter().zip(described);
-        let still = still.filter(|((_, record), live)| live.as_ref().is_some_and(|live| is_own(record, live)));
-        let still: Vec<&str> = still.map(|((name, _), _)| name.as_str()).collect();
-        if !still.is_empty() {
-            self.is_allowed()?;
-            let results = self.runtime.block_on(self.client.admin.delete_topics(&still, &options()));
-            self.settle(&format!("deleting topics {}", still.join(", ")), results).map_err(unreachable)?;
+        let (mut own, mut unsure) = (Vec::new(), Vec::new());
+        for ((name, record), live) in records.iter().zip(described) {
+            let Some(live) = live else { continue };
+            match &record.id {
+                Some(id) if *id == live.id => own.push(name.as_str()),
+                Some(_) => {}
+                None => unsure.push(name.clone()),
+            }
         }
-        Ok(still.len())
+        if !own.is_empty() {
+            self.is_allowed()?;
+            let results = self.runtime.block_on(self.client.admin.delete_topics(&own, &options()));
+            self.settle(&format!("deleting topics {}", own.join(", ")), results).map_err(unreachable)?;
+        }
+        Ok(Deleted { count: own.len(), unsure })
     }
 
     /// Whether this operator may change anything: it may have stood still since it looked.
@@ -282,7 +321,7 @@ impl Session {
         if self.fence.is_open(Instant::now()) { Ok(()) } else { Err(Unreachable(Fenced.to_string())) }
     }
 
-    fn carry_out(&self, wanted: &WantedTopic, step: &Step) -> Result<(), Problem> {
+    fn carry_out(&self, wanted: &WantedTopic, step: &Step) -> Result<Went, Problem> {
         self.is_allowed().map_err(Problem::Unreachable)?;
         let name = wanted.name.as_str();
         match step {
@@ -307,9 +346,11 @@ impl Session {
                 let result = self.runtime.block_on(self.client.admin.create_partitions([&growth], &options()));
                 self.settle(&format!("growing topic {name} to {partitions} partitions"), result)
             }
-            Step::Configure { settings } => {
-                let pairs = settings.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-                native::configure(self.client.admin.inner(), name, pairs, REQUEST_TIMEOUT).map_err(|(code, words)| {
+            Step::Configure { settings, reset } => {
+                let settings = settings.iter().map(|(key, value)| (key.as_str(), Some(value.as_str())));
+                let settings = settings.chain(reset.iter().map(|key| (key.as_str(), None)));
+                let done = native::configure(self.client.admin.inner(), name, settings, REQUEST_TIMEOUT);
+                done.map(|()| Went::Well).map_err(|(code, words)| {
                     let doing = format!("changing the settings of topic {name}");
                     match (self.failed(&doing, code), words) {
                         (Problem::Refused(sentence), Some(words)) => Problem::Refused(format!("{sentence}: {words}")),
@@ -320,13 +361,13 @@ impl Session {
         }
     }
 
-    /// The one result of a request about one topic.
-    fn settle<T, N>(&self, doing: &str, result: KafkaResult<Answers<T, N>>) -> Result<(), Problem> {
+    /// The result of a request, over all topics that it was about.
+    fn settle<T, N>(&self, doing: &str, result: KafkaResult<Answers<T, N>>) -> Result<Went, Problem> {
         let results = result.map_err(|error| self.no_answer(doing, &error))?;
-        results.into_iter().try_for_each(|result| match result {
-            // Somebody else was faster; the next check describes what they made.
-            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists | RDKafkaErrorCode::UnknownTopicOrPartition)) => {
-                Ok(())
+        results.into_iter().try_fold(Went::Well, |went, result| match result {
+            Ok(_) => Ok(went),
+            Err((_, RDKafkaErrorCode::TopicAlreadyExists | RDKafkaErrorCode::UnknownTopicOrPartition)) => {
+                Ok(Went::Overtaken)
             }
             Err((_, code)) => Err(self.refused(doing, code)),
         })

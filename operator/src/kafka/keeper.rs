@@ -4,7 +4,8 @@
 //! because a reconciliation happened to run.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
+    mem,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -82,6 +83,8 @@ pub(crate) struct TopicKeeper {
 struct Entry {
     request: Request,
     outcome: Option<Arc<Outcome>>,
+    /// Topics that were announced and that nobody has tried to make since.
+    untried: BTreeSet<String>,
     due: Instant,
     running: bool,
     failures: u32,
@@ -119,12 +122,13 @@ impl TopicKeeper {
             // What was found is recorded by now.
             entry.request.records.clone_from(&request.records);
         } else if entry.request != *request {
-            let running = entry.running;
-            *entry = Entry { running, ..Entry::new(request.clone(), now) };
+            let (running, untried) = (entry.running, mem::take(&mut entry.untried));
+            *entry = Entry { running, untried, ..Entry::new(request.clone(), now) };
         }
         if !entry.running && entry.due <= now {
             entry.running = true;
-            tokio::spawn(Arc::clone(self).check(key.to_owned(), request.clone(), wake));
+            let untried = mem::take(&mut entry.untried);
+            tokio::spawn(Arc::clone(self).check(key.to_owned(), request.clone(), untried, wake));
         }
         let next_check = (!entry.running).then(|| entry.due.saturating_duration_since(now));
         Known { outcome: entry.outcome.clone(), next_check }
@@ -135,14 +139,28 @@ impl TopicKeeper {
         lock(&self.entries).retain(|key, _| is_there(key));
     }
 
-    async fn check(self: Arc<Self>, key: String, request: Request, wake: impl FnOnce() + Send + 'static) {
+    /// The topics that the last check of the platform `key` found to be its own, with what is to be recorded of them.
+    pub(crate) fn found(&self, key: &str) -> Records {
+        match lock(&self.entries).get(key).and_then(|entry| entry.outcome.as_deref()) {
+            Some(Ok(reports)) => reports.iter().filter_map(TopicReport::record).collect(),
+            Some(Err(_)) | None => Records::new(),
+        }
+    }
+
+    async fn check(
+        self: Arc<Self>,
+        key: String,
+        request: Request,
+        untried: BTreeSet<String>,
+        wake: impl FnOnce() + Send + 'static,
+    ) {
         // The semaphore is never closed; without a permit the check would merely run as one more.
         let _permit = self.slots.acquire().await.ok();
         let check = async {
             match request.management {
                 TopicManagement::Strimzi => strimzi::ensure(&self.client, &self.kafka, &request).await,
                 TopicManagement::Direct | TopicManagement::External => {
-                    direct::ensure(&self.kafka, request.clone()).await
+                    direct::ensure(&self.kafka, request.clone(), untried).await
                 }
             }
         };
@@ -160,7 +178,7 @@ impl TopicKeeper {
 
 impl Entry {
     fn new(request: Request, now: Instant) -> Self {
-        Self { request, outcome: None, due: now, running: false, failures: 0 }
+        Self { request, outcome: None, untried: BTreeSet::new(), due: now, running: false, failures: 0 }
     }
 
     /// Whether the last check found topics that can be made only when that is recorded.
@@ -180,6 +198,10 @@ impl Entry {
                 0 => backoff::jittered(INTERVAL),
                 failures => backoff::exponential(RETRY.0, RETRY.1, failures - 1),
             };
+        if let Ok(reports) = &outcome {
+            let announced = reports.iter().filter(|report| report.fate == Fate::Announced && report.id.is_none());
+            self.untried = announced.map(|report| report.name.clone()).collect();
+        }
         self.outcome = Some(Arc::new(outcome));
     }
 }

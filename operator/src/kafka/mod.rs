@@ -11,7 +11,9 @@ pub(crate) mod plan;
 pub(crate) mod strimzi;
 mod words;
 
-use crate::build::WantedTopic;
+use std::collections::BTreeSet;
+
+use crate::build::{Record, WantedTopic};
 
 /// A topic after it has been brought to what is wanted, as far as Kafka can and may.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -22,6 +24,8 @@ pub(crate) struct TopicReport {
     pub partitions: Option<i32>,
     /// Kafka's id of it; `None` when it isn't there.
     pub id: Option<String>,
+    /// The settings of it that were, or are to be, made for the platform.
+    pub settings: BTreeSet<String>,
     /// How it stands.
     pub fate: Fate,
 }
@@ -29,7 +33,18 @@ pub(crate) struct TopicReport {
 impl TopicReport {
     /// Of a topic of which nothing is known yet.
     fn new(wanted: &WantedTopic) -> Self {
-        Self { name: wanted.name.clone(), partitions: None, id: None, fate: Fate::AsWanted }
+        Self { name: wanted.name.clone(), partitions: None, id: None, settings: BTreeSet::new(), fate: Fate::AsWanted }
+    }
+
+    /// What is to be recorded of it, by its name; `None` where nothing new is known of whose it is.
+    pub(crate) fn record(&self) -> Option<(String, Record)> {
+        let is_known = match self.fate {
+            Fate::Foreign(_) => false,
+            Fate::Announced => true,
+            Fate::AsWanted | Fate::Differs(_) | Fate::Refused(_) => self.id.is_some(),
+        };
+        let record = || Record { id: self.id.clone(), settings: self.settings.clone() };
+        is_known.then(|| (self.name.clone(), record()))
     }
 
     /// Takes in what the topic is.
@@ -46,7 +61,7 @@ pub(crate) enum Fate {
     AsWanted,
     /// Some of what is wanted can't be had on a live topic, in a sentence. The rest is as wanted.
     Differs(String),
-    /// It isn't there, and is made once that is recorded.
+    /// It isn't there, or settings of it are to change, and it is made so once that is recorded.
     Announced,
     /// A topic of that name is there that isn't this platform's, in a sentence.
     Foreign(String),

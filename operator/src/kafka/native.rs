@@ -9,7 +9,7 @@
 use std::{
     ffi::{CStr, CString, NulError, c_char, c_int},
     iter,
-    ptr::NonNull,
+    ptr::{self, NonNull},
     slice,
     time::Duration,
 };
@@ -94,14 +94,15 @@ unsafe fn one(topic: *const c::rd_kafka_TopicDescription_t) -> Result<Option<Des
     }
 }
 
-/// Changes settings of one topic; those that aren't named stay as they are, whoever made them (KIP-339).
+/// Changes settings of one topic, to a value or (`None`) to the brokers' default; those that aren't named stay as they are,
+/// whoever made them (KIP-339).
 ///
 /// # Errors
 /// When Kafka gives no answer, or says no: then with its words, if it has any.
 pub(super) fn configure<'a, C: ClientContext>(
     client: &Client<C>,
     topic: &str,
-    settings: impl IntoIterator<Item = (&'a str, &'a str)>,
+    settings: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
     limit: Duration,
 ) -> Result<(), (RDKafkaErrorCode, Option<String>)> {
     let plain = |code| (code, None);
@@ -113,16 +114,15 @@ pub(super) fn configure<'a, C: ClientContext>(
     };
     let resource = Owned::new(resource, c::rd_kafka_ConfigResource_destroy).map_err(plain)?;
     for (key, value) in settings {
-        let pair = c_strings([key, value]).map_err(plain)?;
+        let pair = c_strings([key, value.unwrap_or_default()]).map_err(plain)?;
         // SAFETY: the resource is live, and the strings are copied; the error, if any, is ours.
         unsafe {
-            let set = c::rd_kafka_AlterConfigOpType_t::RD_KAFKA_ALTER_CONFIG_OP_TYPE_SET;
-            let error = c::rd_kafka_ConfigResource_add_incremental_config(
-                resource.get(),
-                pair[0].as_ptr(),
-                set,
-                pair[1].as_ptr(),
-            );
+            let (operation, value) = match value {
+                Some(_) => (c::rd_kafka_AlterConfigOpType_t::RD_KAFKA_ALTER_CONFIG_OP_TYPE_SET, pair[1].as_ptr()),
+                None => (c::rd_kafka_AlterConfigOpType_t::RD_KAFKA_ALTER_CONFIG_OP_TYPE_DELETE, ptr::null()),
+            };
+            let error =
+                c::rd_kafka_ConfigResource_add_incremental_config(resource.get(), pair[0].as_ptr(), operation, value);
             if !error.is_null() {
                 let code = c::rd_kafka_error_code(error);
                 c::rd_kafka_error_destroy(error);

@@ -1,6 +1,6 @@
 //! What has to happen to one topic: wanted against live, without I/O.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::build::{Record, WantedTopic};
 
@@ -33,6 +33,8 @@ pub(crate) enum Step {
     Configure {
         /// What they have to be.
         settings: BTreeMap<String, String>,
+        /// Those that are no longer asked for, and go back to the brokers' defaults.
+        reset: BTreeSet<String>,
     },
 }
 
@@ -65,8 +67,11 @@ pub(crate) enum Difference {
 /// What is to be done about one topic.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Plan {
-    /// The topic isn't there: first that it is about to be made has to be recorded.
-    Announce,
+    /// The topic, or a setting of it, is about to be made: that has to be recorded first.
+    Announce {
+        /// The settings to record.
+        settings: BTreeSet<String>,
+    },
     /// A topic of that name is there, and is somebody else's.
     Foreign {
         /// Whether it took the place of one that was ours.
@@ -78,39 +83,68 @@ pub(crate) enum Plan {
         steps: Vec<Step>,
         /// What stays different.
         differences: Vec<Difference>,
+        /// The settings that are ours after that.
+        settings: BTreeSet<String>,
     },
 }
 
-/// Compares a wanted topic with what is recorded of it and with the live one (`None`: Kafka has no such topic). With
-/// `adopt` one that somebody else made is taken.
-#[must_use]
-pub(crate) fn plan(wanted: &WantedTopic, record: Option<&Record>, live: Option<&LiveTopic>, adopt: bool) -> Plan {
-    let Some(live) = live else {
-        let differences = match record {
-            None => return Plan::Announce,
-            Some(Record::Announced) => Vec::new(),
-            Some(Record::Own(_)) => vec![Difference::Lost],
-        };
-        return Plan::Bring { steps: vec![Step::Create], differences };
-    };
-    let is_ours = match record {
-        // Nobody had made one when ours was announced.
-        Some(Record::Announced) => true,
-        Some(Record::Own(id)) => *id == live.id,
-        None => false,
-    };
-    if !is_ours && !adopt {
-        return Plan::Foreign { replaces_ours: record.is_some() };
+/// What is known of a topic beside what it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Knowledge<'a> {
+    /// What is recorded of it.
+    pub record: Option<&'a Record>,
+    /// Whether it was announced, and making it was not tried yet: whatever is there is somebody else's.
+    pub is_untried: bool,
+    /// Whether one that somebody else made is to be taken.
+    pub adopt: bool,
+}
+
+impl Knowledge<'_> {
+    /// Whether it may have been made for the platform without anybody knowing: the answer was lost, or who asked.
+    pub(crate) fn may_be_made(&self) -> bool {
+        self.record.is_some_and(|record| record.id.is_none()) && !self.is_untried
     }
+
+    /// Whether the platform had one.
+    pub(crate) fn had_one(&self) -> bool {
+        self.record.is_some_and(|record| record.id.is_some())
+    }
+}
+
+/// Compares a wanted topic with what is known of it and with the live one (`None`: Kafka has no such topic).
+#[must_use]
+pub(crate) fn plan(wanted: &WantedTopic, known: Knowledge<'_>, live: Option<&LiveTopic>) -> Plan {
+    let keys = || wanted.config.keys().cloned().collect::<BTreeSet<_>>();
+    let Some(live) = live else {
+        let differences = match known.record {
+            None => return Plan::Announce { settings: keys() },
+            Some(Record { id: None, .. }) => Vec::new(),
+            Some(Record { id: Some(_), .. }) => vec![Difference::Lost],
+        };
+        return Plan::Bring { steps: vec![Step::Create], differences, settings: keys() };
+    };
+    // Nobody had made one when ours was announced.
+    let is_ours = known.may_be_made() || known.record.is_some_and(|record| record.id.as_ref() == Some(&live.id));
+    if !is_ours && !known.adopt {
+        return Plan::Foreign { replaces_ours: known.had_one() };
+    }
+    let none = BTreeSet::new();
+    let recorded = known.record.filter(|_| is_ours).map_or(&none, |record| &record.settings);
+    let settings = other_settings(wanted, live);
+    if settings.keys().any(|key| !recorded.contains(key)) {
+        return Plan::Announce { settings: recorded.iter().chain(settings.keys()).cloned().collect() };
+    }
+    let is_wanted = |key: &&String| wanted.config.contains_key(*key);
+    let reset: BTreeSet<_> = recorded.iter().filter(|key| !is_wanted(key)).cloned().collect();
     let mut steps = Vec::new();
     if wanted.partitions > live.partitions {
         steps.push(Step::Grow { partitions: wanted.partitions });
     }
-    let settings = other_settings(wanted, live);
-    if !settings.is_empty() {
-        steps.push(Step::Configure { settings });
+    if !settings.is_empty() || !reset.is_empty() {
+        steps.push(Step::Configure { settings, reset });
     }
-    Plan::Bring { steps, differences: differences(wanted, live) }
+    let settings = recorded.iter().filter(is_wanted).cloned().collect();
+    Plan::Bring { steps, differences: differences(wanted, live), settings }
 }
 
 /// What stays different on a live topic, whoever looks after it.
@@ -173,32 +207,79 @@ mod tests {
         pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
     }
 
+    fn keys(keys: &[&str]) -> BTreeSet<String> {
+        keys.iter().map(|key| (*key).to_owned()).collect()
+    }
+
+    fn record(id: Option<&str>, settings: &[&str]) -> Record {
+        Record { id: id.map(str::to_owned), settings: keys(settings) }
+    }
+
+    fn plan_of(record: Option<&Record>, live: Option<&LiveTopic>, adopt: bool) -> Plan {
+        plan(&wanted(), Knowledge { record, is_untried: false, adopt }, live)
+    }
+
     /// Steps and differences of a topic of ours.
     fn of_ours(wanted: &WantedTopic, live: &LiveTopic) -> (Vec<Step>, Vec<Difference>) {
-        match plan(wanted, Some(&Record::Own("a".to_owned())), Some(live), false) {
-            Plan::Bring { steps, differences } => (steps, differences),
+        let record = Record { id: Some("a".to_owned()), settings: wanted.config.keys().cloned().collect() };
+        match plan(wanted, Knowledge { record: Some(&record), ..Knowledge::default() }, Some(live)) {
+            Plan::Bring { steps, differences, .. } => (steps, differences),
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
     fn what_is_missing_is_announced_and_then_made() {
-        assert_eq!(plan(&wanted(), None, None, false), Plan::Announce);
-        let create = |differences| Plan::Bring { steps: vec![Step::Create], differences };
-        assert_eq!(plan(&wanted(), Some(&Record::Announced), None, false), create(vec![]));
-        let own = Record::Own("a".to_owned());
-        assert_eq!(plan(&wanted(), Some(&own), None, false), create(vec![Difference::Lost]));
+        let settings = keys(&["retention.ms"]);
+        assert_eq!(plan_of(None, None, false), Plan::Announce { settings: settings.clone() });
+        let create = |differences| Plan::Bring { steps: vec![Step::Create], differences, settings: settings.clone() };
+        assert_eq!(plan_of(Some(&record(None, &[])), None, false), create(vec![]));
+        assert_eq!(plan_of(Some(&record(Some("a"), &[])), None, false), create(vec![Difference::Lost]));
     }
 
     #[test]
     fn a_topic_that_somebody_else_made_is_left_alone_unless_it_is_to_be_adopted() {
-        let nothing_to_do = Plan::Bring { steps: vec![], differences: vec![] };
-        let other = Record::Own("b".to_owned());
+        let nothing_to_do =
+            |settings: &[&str]| Plan::Bring { steps: vec![], differences: vec![], settings: keys(settings) };
+        // What was recorded of another topic is not of this one.
+        let other = record(Some("b"), &["cleanup.policy"]);
         for (record, replaces_ours) in [(None, false), (Some(&other), true)] {
-            assert_eq!(plan(&wanted(), record, Some(&live()), false), Plan::Foreign { replaces_ours });
-            assert_eq!(plan(&wanted(), record, Some(&live()), true), nothing_to_do);
+            assert_eq!(plan_of(record, Some(&live()), false), Plan::Foreign { replaces_ours });
+            assert_eq!(plan_of(record, Some(&live()), true), nothing_to_do(&[]));
         }
-        assert_eq!(plan(&wanted(), Some(&Record::Announced), Some(&live()), false), nothing_to_do);
+        let announced = record(None, &["retention.ms"]);
+        assert_eq!(plan_of(Some(&announced), Some(&live()), false), nothing_to_do(&["retention.ms"]));
+    }
+
+    #[test]
+    fn what_is_there_before_we_have_tried_to_make_it_is_somebody_elses() {
+        let record = record(None, &["retention.ms"]);
+        let known = Knowledge { record: Some(&record), is_untried: true, adopt: false };
+        assert_eq!(plan(&wanted(), known, Some(&live())), Plan::Foreign { replaces_ours: false });
+    }
+
+    #[test]
+    fn a_setting_is_recorded_before_it_is_made_and_taken_back_when_it_is_no_longer_asked_for() {
+        let without = LiveTopic { settings: BTreeMap::new(), ..live() };
+        let (nothing, ours) = (record(Some("a"), &["x"]), record(Some("a"), &["retention.ms", "x"]));
+        assert_eq!(
+            plan_of(Some(&nothing), Some(&without), false),
+            Plan::Announce { settings: keys(&["retention.ms", "x"]) }
+        );
+        let settings = map(&[("retention.ms", "604800000")]);
+        assert_eq!(
+            plan_of(Some(&ours), Some(&without), false),
+            Plan::Bring {
+                steps: vec![Step::Configure { settings, reset: keys(&["x"]) }],
+                differences: vec![],
+                settings: keys(&["retention.ms"])
+            }
+        );
+        // One that was as wanted without us is not ours.
+        assert_eq!(
+            plan_of(Some(&record(Some("a"), &[])), Some(&live()), false),
+            Plan::Bring { steps: vec![], differences: vec![], settings: keys(&[]) }
+        );
     }
 
     #[test]
@@ -249,7 +330,7 @@ mod tests {
         let live =
             LiveTopic { settings: map(&[("retention.ms", "1000"), ("cleanup.policy", "compact,delete")]), ..live() };
         let settings = map(&[("retention.ms", "604800000")]);
-        assert_eq!(of_ours(&wanted, &live).0, [Step::Configure { settings }]);
+        assert_eq!(of_ours(&wanted, &live).0, [Step::Configure { settings, reset: keys(&[]) }]);
     }
 
     #[test]

@@ -80,8 +80,7 @@ async fn bring(
     let what = |doing: &str| format!("{doing} {KIND} {namespace}/{name}");
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, resource);
     let found = api.get_opt(&name).await.map_err(|error| format!("{}: {}", what("reading"), told(&error)))?;
-    let is_recorded =
-        matches!((request.records.get(&wanted.name), live), (Some(Record::Own(id)), Some(live)) if *id == live.id);
+    let is_recorded = matches!((request.records.get(&wanted.name), live), (Some(Record { id: Some(id), .. }), Some(live)) if *id == live.id);
     match &found {
         _ if request.adopt => {}
         Some(found) if !kafka_topic::is_ours(found, built) => {

@@ -89,11 +89,7 @@ async fn at_rest_nothing_is_written() {
             shop.status.as_ref().unwrap().services.iter().filter_map(autoscaling).all(|current| current == 1)
         })
         .await;
-    eventually("the event of being ready", || async {
-        let events = world.api::<Event>().list(&ListParams::default()).await.unwrap();
-        events.iter().any(|event| event.reason.as_deref() == Some("Ready")).then_some(())
-    })
-    .await;
+    world.event("Ready").await;
 
     // An annotation that means nothing makes the operator look at everything once more.
     let annotated: FoodPlatform =

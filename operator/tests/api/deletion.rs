@@ -16,18 +16,13 @@ use serde_json::json;
 
 use crate::{
     installation::Installation,
-    topics::Kafka,
+    kafka::Kafka,
     world::{World, eventually},
 };
 
 async fn delete(world: &World, parameters: DeleteParams) {
     world.api::<FoodPlatform>().delete("shop", &parameters).await.unwrap();
-    gone(world).await;
-}
-
-async fn gone(world: &World) {
-    eventually("the platform to be gone", || async { world.get::<FoodPlatform>("shop").await.is_none().then_some(()) })
-        .await;
+    world.gone().await;
 }
 
 async fn count<K>(world: &World) -> usize
@@ -113,7 +108,7 @@ async fn orphans_keep_their_topics_though_the_operator_was_away_when_they_became
     })
     .await;
     let _operator = installation.start("operator").await;
-    gone(&world).await;
+    world.gone().await;
     let topics = Kafka::connect().topics(&format!("{}.shop.", world.namespace)).len();
     assert_eq!((topics, count::<Deployment>(&world).await), (8, 5));
     drop(installation);

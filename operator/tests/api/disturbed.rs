@@ -89,8 +89,7 @@ async fn live(plan: Plan) -> Life {
     world.ready().await;
     let changed = settled(&world).await;
     world.delete::<FoodPlatform>("shop").await;
-    eventually("the platform to be gone", || async { world.get::<FoodPlatform>("shop").await.is_none().then_some(()) })
-        .await;
+    world.gone().await;
     let deleted = eventually("all but its claims to be gone", || async {
         let state = state(&world).await;
         state.keys().all(|key| key.starts_with("PersistentVolumeClaim ")).then_some(state)
@@ -132,7 +131,7 @@ async fn state(world: &World) -> State {
     add::<Deployment>(world, &mut state).await;
     add::<HorizontalPodAutoscaler>(world, &mut state).await;
     add::<Ingress>(world, &mut state).await;
-    let topics = crate::topics::Kafka::connect().topics(&format!("{}.", world.namespace));
+    let topics = crate::kafka::Kafka::connect().topics(&format!("{}.", world.namespace));
     let topics = topics.into_iter().map(|(name, partitions)| (format!("topic {name}"), json!(partitions)));
     state.extend(topics);
     state.into_iter().map(|(key, value)| (key.replace(&world.namespace, "NS"), without_chance(&value, world))).collect()

@@ -11,7 +11,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::{
-    topics::Kafka,
+    kafka::Kafka,
     world::{World, eventually, is, message},
 };
 
@@ -86,8 +86,7 @@ async fn topics_are_made_and_deleted_where_kafka_asks_who_is_there() {
     // Together with what it shows to Kafka, and that first.
     world.delete::<Secret>("kafka-user").await;
     world.delete::<FoodPlatform>("shop").await;
-    eventually("the platform to be gone", || async { world.get::<FoodPlatform>("shop").await.is_none().then_some(()) })
-        .await;
+    world.gone().await;
     assert_eq!(Kafka::connect().topics(&prefix), []);
     world.end().await;
 }
@@ -148,7 +147,7 @@ async fn a_platform_whose_way_to_kafka_is_gone_is_let_go_after_a_while() {
     let told = format!("the topics can't be deleted: Kafka at {kafka} doesn't take the user");
     let shop = world.shop_when("being deleted", |shop| message(shop, READY).contains(&told)).await;
     assert!(is(&shop, READY, "False", "Deleting"));
-    eventually("the platform to be gone", || async { world.get::<FoodPlatform>("shop").await.is_none().then_some(()) })
-        .await;
+    world.gone().await;
+    world.event("TopicsLeft").await;
     world.end().await;
 }

@@ -53,8 +53,7 @@ async fn a_platform_that_is_recreated_at_once_takes_nothing_of_the_former() {
     world.shop(json!({})).await;
     world.ready().await;
     world.delete::<FoodPlatform>("shop").await;
-    eventually("the platform to be gone", || async { world.get::<FoodPlatform>("shop").await.is_none().then_some(()) })
-        .await;
+    world.gone().await;
     world.shop(json!({})).await;
     let shop = world.ready().await;
     eventually("all children to be the new platform's", || async {

@@ -17,6 +17,7 @@ mod disturbed;
 mod door;
 mod installation;
 mod interference;
+mod kafka;
 mod kafka_security;
 mod kubelet;
 mod lifecycle;

@@ -14,6 +14,7 @@ use k8s_openapi::{
         authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
         core::v1::{ConfigMap, Secret, Service, ServiceAccount},
         policy::v1::PodDisruptionBudget,
+        rbac::v1::{PolicyRule, Role},
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
@@ -32,10 +33,10 @@ use crate::{
     strimzi::Cluster,
     undecodable::{self, UNREADABLE},
     ways_in::{self, HTTP_ROUTES},
-    world::{World, eventually, is, shop},
+    world::{World, eventually, is, message, shop},
 };
 
-/// Rights that no request shows: owner references that block deletion need this one, where a cluster guards them.
+/// Rights that no request shows. That this one is needed is tested below.
 const UNSEEN: [(&str, &str, &str); 1] = [("update", "foodplatform.dev", "foodplatforms/finalizers")];
 
 /// Everything that an operator does, from the platform's creation to its deletion.
@@ -95,8 +96,7 @@ async fn life(world: &World, cluster: &Cluster) {
     world.patch::<FoodPlatform>("shop", less).await;
     world.ready().await;
     world.delete::<FoodPlatform>("shop").await;
-    eventually("the platform to be gone", || async { world.get::<FoodPlatform>("shop").await.is_none().then_some(()) })
-        .await;
+    world.gone().await;
 }
 
 /// One that can't be read is told so. What makes it unreadable comes between the API server and an operator in here.
@@ -201,6 +201,29 @@ async fn with_the_chart_s_rights_everything_works_and_none_of_them_is_idle() {
     let used = used(&requests);
     let idle: Vec<_> = installation.rights.difference(&used).filter(|right| !unseen.contains(right)).collect();
     assert!(idle.is_empty(), "nothing needs {idle:#?}");
+    drop(operator);
+    drop(installation);
+    world.end().await;
+}
+
+/// Owner references that block deletion need it, where a cluster guards them.
+#[tokio::test]
+async fn without_the_right_to_finalizers_nothing_is_made_and_why_is_told() {
+    let world = World::unattended("finalizers").await;
+    let installation = Installation::new(&world, &[&world.namespace]).await;
+    let roles: Api<Role> = world.api();
+    let all = roles.list(&ListParams::default()).await.unwrap().items;
+    let is_it = |rule: &PolicyRule| rule.resources.iter().flatten().any(|resource| resource == UNSEEN[0].2);
+    let role = all.into_iter().find(|role| role.rules.iter().flatten().any(is_it)).expect("a role with the right");
+    let without: Vec<_> = role.rules.iter().flatten().filter(|rule| !is_it(rule)).cloned().collect();
+    world.patch::<Role>(&role.name_any(), json!({ "rules": without })).await;
+    let operator = installation.start("operator").await;
+    world.shop(json!({})).await;
+    let shop = world.shop_when("told", |shop| is(shop, "Ready", "False", "ApplyFailed")).await;
+    let told = message(&shop, "Ready");
+    assert!(told.contains("cannot set blockOwnerDeletion"), "{told}");
+    world.patch::<Role>(&role.name_any(), json!({ "rules": role.rules })).await;
+    world.ready().await;
     drop(operator);
     drop(installation);
     world.end().await;

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tokio::{sync::OnceCell, task::JoinHandle, time::sleep};
 
 use crate::{
-    topics::Kafka,
+    kafka::Kafka,
     world::{World, eventually, is, message},
 };
 
@@ -173,8 +173,7 @@ async fn topics_are_asked_for_by_kafka_topics_and_go_with_them() {
     assert_eq!((kafka.partitions(&menu), kafka.settings(&menu).await["retention.ms"].as_str()), (5, "10800000"));
 
     world.delete::<FoodPlatform>("shop").await;
-    eventually("the platform to be gone", || async { world.get::<FoodPlatform>("shop").await.is_none().then_some(()) })
-        .await;
+    world.gone().await;
     assert_eq!(cluster.topics().list(&ListParams::default()).await.unwrap().items.len(), 0);
     assert_eq!(kafka.topics(&format!("{}.", world.namespace)), []);
     cluster.end().await;

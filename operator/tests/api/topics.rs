@@ -1,25 +1,19 @@
 //! Topics in the real Kafka.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use foodplatform_operator::api::{
     FoodPlatform, TopicState, TopicStatus,
     condition::{READY, STALLED, TOPICS_READY},
 };
-use k8s_openapi::api::{
-    apps::v1::Deployment,
-    core::v1::{ConfigMap, Event},
-};
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
 use kube::{ResourceExt as _, api::ListParams};
-use rdkafka::{
-    ClientConfig,
-    admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication},
-    client::DefaultClientContext,
-};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     door::Door,
+    interference::{Interference, Plan},
+    kafka::Kafka,
     kubelet::Fate,
     world::{World, eventually, is, kafka, message},
 };
@@ -60,6 +54,66 @@ async fn topics_are_made_and_grown_and_keep_what_others_set() {
     assert!(message(&shop, TOPICS_READY).contains("keeps its 6 partitions"), "{}", message(&shop, TOPICS_READY));
     assert_eq!(partitions(&shop), Some((Some(6), TopicState::Differs)));
     world.ready().await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_setting_that_is_no_longer_asked_for_is_taken_back() {
+    const KEY: &str = "max.message.bytes";
+    let world = World::start("reset").await;
+    world.shop(json!({ "kafka": { "topics": { "menu": { "config": { KEY: "70000" } } } } })).await;
+    world.ready().await;
+    let (menu, cook) = (format!("{}.shop.menu", world.namespace), format!("{}.shop.cook", world.namespace));
+    let kafka = Kafka::connect();
+    let setting = async |topic: &str, key: &str| kafka.settings(topic).await[key].clone();
+    let default = setting(&cook, KEY).await;
+    assert_eq!(setting(&menu, KEY).await, "70000");
+
+    let until = async |topic: &str, wanted: &str| {
+        eventually(&format!("{topic} with {KEY}={wanted}"), || async {
+            (setting(topic, KEY).await == wanted).then_some(())
+        })
+        .await;
+    };
+    kafka.set(&menu, &[("segment.bytes", "2097152"), (KEY, "70000")]).await;
+    let config = |menu: Value, cook: Value| {
+        let topics = json!({ "menu": { "config": { KEY: menu } }, "cook": { "config": { KEY: cook } } });
+        json!({ "spec": { "kafka": { "topics": topics } } })
+    };
+    // One that was made with the topic, and one that came later.
+    world.patch::<FoodPlatform>("shop", config(Value::Null, json!("80000"))).await;
+    until(&menu, &default).await;
+    until(&cook, "80000").await;
+    world.patch::<FoodPlatform>("shop", config(json!("90000"), Value::Null)).await;
+    until(&menu, "90000").await;
+    until(&cook, &default).await;
+    assert_eq!(setting(&menu, "segment.bytes").await, "2097152", "somebody else's setting stays");
+    let shop = world.ready().await;
+    assert!(is(&shop, TOPICS_READY, "True", "TopicsReady"), "{shop:?}");
+    world.end().await;
+}
+
+/// As the operator of another cluster does that has a platform of the same name.
+#[tokio::test]
+async fn a_topic_that_somebody_else_makes_after_it_was_announced_is_theirs() {
+    let interference = Interference::new(Plan::Freeze { resources: &["configmaps"] });
+    let world = World::disturbed("overtaken", &interference).await;
+    // What it has recorded it doesn't hear of, and waits.
+    interference.freeze(true);
+    world.shop(json!({ "kafka": { "deletionPolicy": "Delete" } })).await;
+    eventually("the announcement", || world.get::<ConfigMap>("shop-topics")).await;
+    let (menu, cook) = (format!("{}.shop.menu", world.namespace), format!("{}.shop.cook", world.namespace));
+    let kafka = Kafka::connect();
+    kafka.create(&menu, 1).await;
+    interference.freeze(false);
+    let shop = world.shop_when("told", |shop| is(shop, TOPICS_READY, "False", "TopicConflict")).await;
+    assert!(message(&shop, TOPICS_READY).contains(&menu), "{}", message(&shop, TOPICS_READY));
+    assert_eq!((kafka.partitions(&menu), kafka.partitions(&cook)), (1, 3));
+
+    world.delete::<FoodPlatform>("shop").await;
+    world.gone().await;
+    assert_eq!((kafka.partitions(&menu), kafka.partitions(&cook)), (1, 0));
+    kafka.delete(&menu).await;
     world.end().await;
 }
 
@@ -149,8 +203,7 @@ async fn retained_topics_are_taken_up_by_the_same_platform_and_by_no_other() {
     let menu = format!("{prefix}menu");
     let id = topic(&shop, &menu).topic_id;
     world.delete::<FoodPlatform>("shop").await;
-    eventually("the platform to be gone", || async { world.get::<FoodPlatform>("shop").await.is_none().then_some(()) })
-        .await;
+    world.gone().await;
     world.shop(spec.clone()).await;
     let shop = world.ready().await;
     assert_eq!(topic(&shop, &menu).topic_id, id);
@@ -213,8 +266,7 @@ async fn topics_go_with_the_platform_when_that_is_asked_for() {
     assert!(message(&shop, READY).contains("pods have yet to end"), "{}", message(&shop, READY));
     assert_eq!(kafka.partitions(&menu), 3);
     world.release_pods().await;
-    eventually("the platform to be gone", || async { world.get::<FoodPlatform>("shop").await.is_none().then_some(()) })
-        .await;
+    world.gone().await;
     assert_eq!((kafka.partitions(&menu), kafka.partitions(&cook)), (0, 1));
     assert!(world.get::<ConfigMap>("shop-topics").await.is_none());
     world.end().await;
@@ -238,14 +290,25 @@ async fn a_platform_whose_kafka_is_gone_is_let_go_after_a_while() {
     world.delete::<FoodPlatform>("shop").await;
     let shop = world.shop_when("being deleted", |shop| message(shop, READY).contains("can't be deleted: Kafka")).await;
     assert!(is(&shop, READY, "False", "Deleting"));
-    eventually("the platform to be gone", || async { world.get::<FoodPlatform>("shop").await.is_none().then_some(()) })
-        .await;
+    world.gone().await;
     assert!(started.elapsed() >= Duration::from_secs(7), "{:?}", started.elapsed());
-    eventually("a word about it", || async {
-        let events = world.api::<Event>().list(&ListParams::default()).await.unwrap();
-        events.iter().any(|event| event.reason.as_deref() == Some("TopicsLeft")).then_some(())
-    })
-    .await;
+    world.event("TopicsLeft").await;
+    world.end().await;
+}
+
+/// Nothing can be made in such a namespace any more, an event neither: the operator's log has it.
+#[tokio::test]
+async fn a_terminating_namespace_is_held_up_no_longer_than_is_allowed_by_a_kafka_that_is_gone() {
+    let mut door = Door::shut_before(kafka());
+    door.open();
+    let world = World::start("leaving").await;
+    let address = door.address().to_string();
+    let spec = json!({ "kafka": { "bootstrapServers": address, "deletionPolicy": "Delete" }, "deletionTimeout": "5s" });
+    world.shop(spec).await;
+    world.ready().await;
+    door.shut().await;
+    world.delete_namespace().await;
+    world.gone().await;
     world.end().await;
 }
 
@@ -256,68 +319,11 @@ async fn a_terminating_namespace_is_not_held_up() {
     world.ready().await;
     let menu = format!("{}.shop.menu", world.namespace);
     world.delete_namespace().await;
-    eventually("the platform to be gone", || async { world.get::<FoodPlatform>("shop").await.is_none().then_some(()) })
-        .await;
+    world.gone().await;
     assert_eq!(Kafka::connect().partitions(&menu), 0);
     world.end().await;
 }
 
 fn topic(shop: &FoodPlatform, name: &str) -> TopicStatus {
     shop.status.as_ref().unwrap().topics.iter().find(|topic| topic.name == name).cloned().unwrap()
-}
-
-pub(crate) struct Kafka(AdminClient<DefaultClientContext>);
-
-impl Kafka {
-    pub(crate) fn connect() -> Self {
-        Self(ClientConfig::new().set("bootstrap.servers", kafka()).create().unwrap())
-    }
-
-    pub(crate) async fn create(&self, topic: &str, partitions: i32) {
-        let topic = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
-        // One that was just deleted may still be on its way out.
-        eventually("the topic to be made", || async {
-            let results = self.0.create_topics([&topic], &AdminOptions::new()).await.unwrap();
-            results[0].is_ok().then_some(())
-        })
-        .await;
-    }
-
-    pub(crate) async fn delete(&self, topic: &str) {
-        let results = self.0.delete_topics(&[topic], &AdminOptions::new()).await.unwrap();
-        assert!(results[0].is_ok(), "{results:?}");
-        eventually("the topic to be gone", || async { (self.partitions(topic) == 0).then_some(()) }).await;
-    }
-
-    /// The topics whose names begin so, with their partitions.
-    pub(crate) fn topics(&self, prefix: &str) -> Vec<(String, usize)> {
-        let metadata = self.0.inner().fetch_metadata(None, Duration::from_secs(10)).unwrap();
-        let ours = metadata.topics().iter().filter(|topic| topic.name().starts_with(prefix));
-        ours.map(|topic| (topic.name().to_owned(), topic.partitions().len())).collect()
-    }
-
-    pub(crate) fn partitions(&self, topic: &str) -> usize {
-        let metadata = self.0.inner().fetch_metadata(Some(topic), Duration::from_secs(10)).unwrap();
-        metadata.topics()[0].partitions().len()
-    }
-
-    pub(crate) async fn settings(&self, topic: &str) -> HashMap<String, String> {
-        let described =
-            self.0.describe_configs(&[ResourceSpecifier::Topic(topic)], &AdminOptions::new()).await.unwrap();
-        let entries = described.into_iter().flat_map(|resource| resource.unwrap().entries);
-        entries.filter_map(|entry| Some((entry.name, entry.value?))).collect()
-    }
-
-    pub(crate) async fn grow(&self, topic: &str, partitions: usize) {
-        let results =
-            self.0.create_partitions([&NewPartitions::new(topic, partitions)], &AdminOptions::new()).await.unwrap();
-        assert!(results.iter().all(Result::is_ok), "{results:?}");
-    }
-
-    pub(crate) async fn set(&self, topic: &str, settings: &[(&str, &str)]) {
-        let change =
-            AlterConfig { specifier: ResourceSpecifier::Topic(topic), entries: settings.iter().copied().collect() };
-        let results = self.0.alter_configs(&[change], &AdminOptions::new()).await.unwrap();
-        assert!(results.iter().all(Result::is_ok), "{results:?}");
-    }
 }

@@ -15,7 +15,7 @@ use foodplatform_operator::{
 };
 use k8s_openapi::{
     NamespaceResourceScope,
-    api::core::v1::{Namespace, Pod},
+    api::core::v1::{Event, Namespace, Pod},
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
@@ -237,6 +237,23 @@ impl World {
     /// Waits until the platform `shop` is ready.
     pub(crate) async fn ready(&self) -> FoodPlatform {
         self.shop_when("ready", |shop| is(shop, condition::READY, "True", "Ready")).await
+    }
+
+    /// Waits for an event with that reason.
+    pub(crate) async fn event(&self, reason: &str) {
+        eventually(&format!("an event {reason}"), || async {
+            let events = self.api::<Event>().list(&ListParams::default()).await.unwrap();
+            events.iter().any(|event| event.reason.as_deref() == Some(reason)).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until the platform `shop` is gone.
+    pub(crate) async fn gone(&self) {
+        eventually("the platform to be gone", || async {
+            self.get::<FoodPlatform>("shop").await.is_none().then_some(())
+        })
+        .await;
     }
 
     /// Waits until the platform `shop`, with a status about its present spec, is as `wanted`.

@@ -36,7 +36,7 @@ pub(super) fn view(outcome: Option<&Outcome>) -> View {
             if !refused.is_empty() {
                 return View::Hindered(Obstacle::new(Reason::TopicRefused, refused.join("; ")));
             }
-            if reports.iter().any(|report| report.fate == Fate::Announced) {
+            if reports.iter().any(|report| report.fate == Fate::Announced && report.id.is_none()) {
                 return View::Unknown;
             }
             View::Ready(differ.into_iter().map(str::to_owned).collect())
@@ -61,8 +61,9 @@ pub(super) fn list(outcome: Option<&Outcome>, wanted: &[WantedTopic], previous: 
                     let state = match (&report.fate, report.partitions) {
                         (Fate::AsWanted, _) => TopicState::Ready,
                         (Fate::Foreign(_), _) => TopicState::Foreign,
-                        (Fate::Announced, _) | (Fate::Refused(_), None) => TopicState::Missing,
-                        (Fate::Differs(_) | Fate::Refused(_), _) => TopicState::Differs,
+                        (Fate::Announced | Fate::Refused(_), None) => TopicState::Missing,
+                        (Fate::Announced | Fate::Differs(_) | Fate::Refused(_), Some(_)) => TopicState::Differs,
+                        (Fate::Differs(_), None) => TopicState::Differs,
                     };
                     TopicStatus { partitions: report.partitions, topic_id: report.id.clone(), state, ..unknown }
                 }

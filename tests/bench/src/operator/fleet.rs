@@ -121,10 +121,12 @@ pub(crate) async fn apply(
     count: usize,
 ) -> Result<Duration> {
     let started = Instant::now();
+    // As the operator does it: by default the API server reads each object once more, to check its fields.
+    let parameters = &PatchParams::apply("raw").force().validation_ignore();
     let platforms = stream::iter(0..count).map(|number| async move {
         for child in children(dependencies, namespace, number)?.iter() {
             let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &child.resource);
-            api.patch(&child.name(), &PatchParams::apply("raw").force(), &Patch::Apply(&child.object)).await?;
+            api.patch(&child.name(), parameters, &Patch::Apply(&child.object)).await?;
         }
         anyhow::Ok(())
     });
