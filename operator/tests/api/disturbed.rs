@@ -152,8 +152,8 @@ where
 fn without_chance(value: &Value, world: &World) -> Value {
     static CHANCE: LazyLock<Regex> =
         LazyLock::new(|| Regex::new("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").unwrap());
-    /// In Base64.
-    static TOPIC_ID: LazyLock<Regex> = LazyLock::new(|| Regex::new("^[0-9A-Za-z+/_-]{22}$").unwrap());
+    /// In Base64, and before the names of settings.
+    static TOPIC_ID: LazyLock<Regex> = LazyLock::new(|| Regex::new("^[0-9A-Za-z+/_-]{22}( |$)").unwrap());
     match value {
         Value::Object(fields) => {
             const CHANCE_FIELDS: [&str; 12] = [
@@ -175,7 +175,7 @@ fn without_chance(value: &Value, world: &World) -> Value {
         }
         Value::Array(items) => items.iter().map(|item| without_chance(item, world)).collect(),
         // Kafka's ids of topics, in the record of them.
-        Value::String(text) if TOPIC_ID.is_match(text) => json!("ID"),
+        Value::String(text) if TOPIC_ID.is_match(text) => json!(TOPIC_ID.replace(text, "ID$1")),
         Value::String(text) => {
             // A Job's name has a hash of what it migrates, which is not the same in two namespaces.
             let text = text.replace(&world.namespace, "NS").replace(&world.namespace.replace('-', "_"), "NS");
