@@ -143,7 +143,8 @@ pub struct TopicSpec {
     #[x_kube(validation = rules::retention())]
     pub retention: Option<String>,
     /// Any other topic setting of Kafka, such as `min.insync.replicas: "2"`. On a topic it is laid over that of
-    /// `topicDefaults`, key by key. Default: the brokers' settings.
+    /// `topicDefaults`, key by key. One that is taken out here goes back to the brokers' default; what others have set on a
+    /// topic stays. Default: the brokers' settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "topic_config")]
     #[x_kube(validation = rules::config_without_retention())]

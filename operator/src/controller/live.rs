@@ -64,15 +64,19 @@ struct Children {
 }
 
 impl Children {
-    /// Waits until the cache is filled, or is known to stay empty for now. `false`: the watch has ended.
-    async fn filled(&self) -> bool {
-        let is_served = self.is_served.clone().wait_for(Option::is_some).await.map(|is_served| *is_served);
-        match is_served {
-            Ok(Some(false)) => {}
-            Ok(_) => self.cache.filled().await,
-            Err(_) => return false,
+    /// Waits until the cache is filled, or is known to stay empty for now.
+    async fn filled(&self) {
+        let mut is_served = self.is_served.clone();
+        let absent = async {
+            if is_served.wait_for(|is_served| *is_served == Some(false)).await.is_err() {
+                // It is not asked any more.
+                pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = self.cache.filled() => {}
+            () = absent => {}
         }
-        true
     }
 }
 
@@ -111,7 +115,11 @@ impl Live {
             let (cache, task) = watched.cache(api, ours.clone(), resource.clone(), trim::child, keep, wake);
             let (served, is_served) = watch::channel(if is_optional { None } else { Some(true) });
             tasks.push(match is_optional {
-                true => served::wait(client.clone(), resource.clone(), served).then(|()| task).boxed(),
+                true => {
+                    let filled = Arc::clone(&cache);
+                    let filled = async move { filled.filled().await };
+                    served::watch(client.clone(), resource.clone(), served, task, filled).boxed()
+                }
                 false => task,
             });
             children.insert(resource.kind.clone(), Children { resource, cache, is_served });
@@ -148,9 +156,9 @@ impl Live {
             let others =
                 join3(stores.platforms.wait_until_ready(), stores.secrets.wait_until_ready(), stores.pods.filled());
             let children = join_all(stores.children.values().map(Children::filled));
-            let (children, (platforms, secrets, ())) = join(children, others).await;
+            let (_, (platforms, secrets, ())) = join(children, others).await;
             // A writer that is gone means that the watches are, and then nothing goes on.
-            if platforms.is_ok() && secrets.is_ok() && children.into_iter().all(|filled| filled) {
+            if platforms.is_ok() && secrets.is_ok() {
                 filled.send_replace(true);
             }
         }

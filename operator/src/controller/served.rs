@@ -1,6 +1,9 @@
 //! Kinds that a cluster may have or not.
 
-use std::time::Duration;
+use std::{
+    future::{Future, pending},
+    time::Duration,
+};
 
 use kube::{Client, api::ApiResource};
 use tokio::sync::watch;
@@ -13,11 +16,40 @@ const EVERY: Duration = Duration::from_secs(30);
 /// Between two attempts to look.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// Waits until the cluster has the kind, then watches it by `task`, which fills its cache. `served` is told whether the
+/// cluster has the kind, until the cache is `filled`.
+pub(super) async fn watch(
+    client: Client,
+    resource: ApiResource,
+    served: watch::Sender<Option<bool>>,
+    task: impl Future<Output = ()>,
+    filled: impl Future<Output = ()>,
+) {
+    wait(&client, &resource, &served).await;
+    // It may go again before its first list is there, which then doesn't come.
+    let look = async {
+        loop {
+            tokio::time::sleep(RETRY).await;
+            wait(&client, &resource, &served).await;
+        }
+    };
+    let look = async {
+        tokio::select! {
+            () = filled => pending().await,
+            () = look => {}
+        }
+    };
+    tokio::select! {
+        () = task => {}
+        () = look => {}
+    }
+}
+
 /// Waits until the cluster has the kind. `served` is told each answer.
-pub(super) async fn wait(client: Client, resource: ApiResource, served: watch::Sender<Option<bool>>) {
+async fn wait(client: &Client, resource: &ApiResource, served: &watch::Sender<Option<bool>>) {
     loop {
         let kind = &resource.kind;
-        let wait = match is_served(&client, &resource).await {
+        let wait = match is_served(client, resource).await {
             Ok(is_served) => {
                 if served.send_replace(Some(is_served)) != Some(is_served) {
                     info!(kind, api_version = resource.api_version, is_served, "an optional kind");

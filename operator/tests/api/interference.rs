@@ -172,7 +172,10 @@ impl Interference {
                     Failure::Silence => pending().await,
                 }
             }
-            Plan::Refuse { call: refused, code } if call == refused => Ok(refusal(code).map(news::untouched)),
+            Plan::Refuse { call: refused, code } if call == refused => {
+                self.failed.lock().unwrap().insert(call);
+                Ok(refusal(code).map(news::untouched))
+            }
             Plan::Lose { share, of } if call.starts_with("WATCH") => {
                 let (events, lost) = (Arc::clone(&self.events), Arc::clone(&self.lost));
                 let is_lost = move || {
@@ -217,6 +220,7 @@ fn is_write(request: &Request<Body>) -> bool {
 
 fn refusal(code: u16) -> Response<Body> {
     let reason = match code {
+        404 => "NotFound",
         409 => "Conflict",
         429 => "TooManyRequests",
         504 => "Timeout",

@@ -14,13 +14,14 @@ use k8s_openapi::{
         authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
         core::v1::{ConfigMap, Secret, Service, ServiceAccount},
         policy::v1::PodDisruptionBudget,
-        rbac::v1::{PolicyRule, Role},
+        rbac::v1::{ClusterRole, PolicyRule, RoleBinding, RoleRef},
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use kube::{
     Api, Resource, ResourceExt as _,
-    api::{DynamicObject, ListParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
 };
 use nix::sys::signal::Signal;
 use serde::{Serialize, de::DeserializeOwned};
@@ -191,7 +192,7 @@ async fn with_the_chart_s_rights_everything_works_and_none_of_them_is_idle() {
     assert!(operator.process.wait().await.unwrap().success());
     unread(&world, &installation).await;
     for name in ["httproutes.gateway.networking.k8s.io", "destinationrules.networking.istio.io"] {
-        definitions.delete(name, &kube::api::DeleteParams::default()).await.unwrap();
+        definitions.delete(name, &DeleteParams::default()).await.unwrap();
     }
 
     let requests = installation.requests();
@@ -211,19 +212,36 @@ async fn with_the_chart_s_rights_everything_works_and_none_of_them_is_idle() {
 async fn without_the_right_to_finalizers_nothing_is_made_and_why_is_told() {
     let world = World::unattended("finalizers").await;
     let installation = Installation::new(&world, &[&world.namespace]).await;
-    let roles: Api<Role> = world.api();
-    let all = roles.list(&ListParams::default()).await.unwrap().items;
+    let (roles, bindings): (Api<ClusterRole>, Api<RoleBinding>) = (Api::all(world.client.clone()), world.api());
+    let all = bindings.list(&ListParams::default()).await.unwrap();
+    let binding = all.into_iter().find(|binding| binding.role_ref.kind == "ClusterRole").expect("the chart's");
+    // Other tests use the chart's role.
+    let mut role = roles.get(&binding.role_ref.name).await.unwrap();
+    role.metadata = ObjectMeta { name: Some(world.namespace.clone()), ..ObjectMeta::default() };
+    let count = role.rules.iter().flatten().count();
     let is_it = |rule: &PolicyRule| rule.resources.iter().flatten().any(|resource| resource == UNSEEN[0].2);
-    let role = all.into_iter().find(|role| role.rules.iter().flatten().any(is_it)).expect("a role with the right");
-    let without: Vec<_> = role.rules.iter().flatten().filter(|rule| !is_it(rule)).cloned().collect();
-    world.patch::<Role>(&role.name_any(), json!({ "rules": without })).await;
+    role.rules.iter_mut().for_each(|rules| rules.retain(|rule| !is_it(rule)));
+    assert_eq!(role.rules.iter().flatten().count(), count - 1);
+    roles.create(&PostParams::default(), &role).await.unwrap();
+    let bind = async |name: &str, role: &str| {
+        let bound = RoleBinding {
+            metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
+            role_ref: RoleRef { name: role.to_owned(), ..binding.role_ref.clone() },
+            subjects: binding.subjects.clone(),
+        };
+        bindings.create(&PostParams::default(), &bound).await.unwrap();
+    };
+    bind("without", &world.namespace).await;
+    world.delete::<RoleBinding>(&binding.name_any()).await;
+
     let operator = installation.start("operator").await;
     world.shop(json!({})).await;
     let shop = world.shop_when("told", |shop| is(shop, "Ready", "False", "ApplyFailed")).await;
     let told = message(&shop, "Ready");
     assert!(told.contains("cannot set blockOwnerDeletion"), "{told}");
-    world.patch::<Role>(&role.name_any(), json!({ "rules": role.rules })).await;
+    bind("with", &binding.role_ref.name).await;
     world.ready().await;
+    roles.delete(&world.namespace, &DeleteParams::default()).await.unwrap();
     drop(operator);
     drop(installation);
     world.end().await;

@@ -9,13 +9,16 @@ use k8s_openapi::{
 };
 use kube::{
     Api,
-    api::{DeleteParams, DynamicObject, PostParams},
+    api::{DeleteParams, DynamicObject, ListParams, PostParams},
     core::{ApiResource, GroupVersionKind},
 };
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use crate::world::{World, eventually, is, message};
+use crate::{
+    interference::{Interference, Plan},
+    world::{World, eventually, is, message},
+};
 
 #[tokio::test]
 async fn an_ingress_comes_changes_and_goes() {
@@ -56,6 +59,27 @@ pub(crate) fn definition(group: &str, plural: &str, kind: &str) -> CustomResourc
         },
     }))
     .unwrap()
+}
+
+/// Whoever takes Gateway API away just then must not find an operator that waits for its HTTPRoutes for ever.
+#[tokio::test]
+async fn a_kind_that_goes_while_the_operator_starts_holds_up_nothing() {
+    let _alone = HTTP_ROUTES.lock().await;
+    let interference = Interference::new(Plan::Refuse { call: "GET httproutes", code: 404 });
+    let unattended = World::unattended("going").await;
+    let definitions: Api<CustomResourceDefinition> = Api::all(unattended.client.clone());
+    let definition = definition("gateway.networking.k8s.io", "httproutes", "HTTPRoute");
+    definitions.create(&PostParams::default(), &definition).await.unwrap();
+    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("gateway.networking.k8s.io", "v1", "HTTPRoute"));
+    let routes: Api<DynamicObject> = Api::namespaced_with(unattended.client.clone(), &unattended.namespace, &kind);
+    eventually("HTTPRoutes", || async { routes.list(&ListParams::default()).await.ok() }).await;
+    let world = World::disturbed("goes", &interference).await;
+    eventually("its first list", || async { (!interference.failed().is_empty()).then_some(()) }).await;
+    definitions.delete("httproutes.gateway.networking.k8s.io", &DeleteParams::default()).await.unwrap();
+    world.shop(json!({})).await;
+    world.ready().await;
+    world.end().await;
+    unattended.end().await;
 }
 
 #[tokio::test]
