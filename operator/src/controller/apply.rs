@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     api::Reason,
-    build::{ApplyMode, Child, FIELD_MANAGER, Platform, Replicas, labels, pvc},
+    build::{ApplyMode, Child, FIELD_MANAGER, Platform, Replicas, labels, managed_fields::owns, pvc},
     metrics,
 };
 
@@ -94,7 +94,7 @@ pub(super) async fn apply(
         return Ok(Change::Updated);
     }
     let mut child = child.clone();
-    note.extend(pvc::keep_larger_size(&mut child, &live));
+    note.extend(pvc::keep_what_stays(&mut child, &live));
     let error = match update(context, platform, &child, &live).await {
         Ok(change) => return Ok(good(change)),
         Err(error) => error,
@@ -191,7 +191,7 @@ pub fn replicas_to_hand_over(platform: &Platform, child: &Child, live: &DynamicO
         let Replicas::Automatic(autoscaling) = &settings.replicas else { return None };
         return Some(i64::from(autoscaling.min)).filter(|min| *min > 0);
     }
-    let ours = diff::owns(live, FIELD_MANAGER, &PATH) && !diff::owns(live, SCALE_MANAGER, &PATH);
+    let ours = owns(live, FIELD_MANAGER, &PATH) && !owns(live, SCALE_MANAGER, &PATH);
     ours.then_some(replicas)
 }
 
@@ -223,7 +223,7 @@ fn is_as_built(context: &Context, platform: &Platform, child: &Child, written: &
     false
 }
 
-/// Whether nothing is to be told of a child that is as it should be. A claim may have been kept larger than wanted.
+/// Whether nothing is to be told of a child that is as it should be. A claim may have been kept as it was.
 fn needs_no_notes(child: &Child) -> bool {
     child.kind() != "PersistentVolumeClaim"
 }

@@ -281,40 +281,6 @@ async fn autoscaling_does_not_stay_without_replicas() {
 }
 
 #[tokio::test]
-async fn a_claim_that_cannot_grow_is_told_and_stops_nothing() {
-    let world = World::start("grow").await;
-    world.shop(json!({ "logs": { "volume": { "size": "64Mi" } } })).await;
-    world.ready().await;
-
-    // No volume is bound to it, so that Kubernetes refuses.
-    let spec = json!({ "logs": { "volume": { "size": "128Mi" } }, "services": { "cook": { "replicas": 2 } } });
-    world.patch::<FoodPlatform>("shop", json!({ "spec": spec })).await;
-    let shop = world.ready().await;
-    let expected = "claim shop-order-logs keeps its 64Mi, since it can't grow to the 128Mi asked for";
-    let told = crate::world::message(&shop, foodplatform_operator::api::condition::READY);
-    assert!(told.contains(expected), "{told}");
-    assert_eq!(world.get::<Deployment>("shop-cook").await.unwrap().spec.unwrap().replicas, Some(2));
-    world.end().await;
-}
-
-#[tokio::test]
-async fn claims_that_may_go_are_removed_with_the_volume() {
-    let world = World::start("claims").await;
-    world.shop(json!({ "logs": { "volume": { "size": "64Mi", "retention": "Delete" } } })).await;
-    world.ready().await;
-    let claim = world.get::<PersistentVolumeClaim>("shop-cook-logs").await.unwrap();
-    assert_eq!(claim.owner_references().len(), 1);
-
-    world.patch::<FoodPlatform>("shop", json!({ "spec": { "logs": { "volume": null } } })).await;
-    eventually("the claims to be removed", || async {
-        let claims = world.api::<PersistentVolumeClaim>().list(&ListParams::default()).await.unwrap();
-        claims.items.iter().all(|claim| claim.metadata.deletion_timestamp.is_some()).then_some(())
-    })
-    .await;
-    world.end().await;
-}
-
-#[tokio::test]
 async fn a_new_image_is_migrated_before_it_runs() {
     let world = World::start("migrate").await;
     world.shop(json!({})).await;

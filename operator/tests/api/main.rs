@@ -11,6 +11,7 @@
 mod admission;
 mod cancellation_tokens;
 mod children;
+mod claims;
 mod conditions;
 mod deletion;
 mod disturbed;
