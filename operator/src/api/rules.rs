@@ -132,7 +132,12 @@ pub(super) fn cpu() -> Rule {
 }
 
 pub(super) fn memory() -> Rule {
-    matches(r"^[0-9]{1,12}([.][0-9]{1,3})?(k|M|G|T|Ki|Mi|Gi|Ti)?$", "memory: a size such as 128Mi or 1Gi")
+    // Kubernetes' quantities end at 2^63, and sooner make no sense.
+    Rule::new(
+        "self.matches('^[0-9]{1,12}([.][0-9]{1,3})?(k|M|G|T|Ki|Mi|Gi|Ti)?$') && \
+         quantity(self).compareTo(quantity('1Pi')) <= 0",
+    )
+    .message("memory: a size up to 1Pi, such as 128Mi or 1Gi")
 }
 
 pub(super) fn request_at_most_limit(resource: &str) -> Rule {

@@ -182,13 +182,12 @@ async fn label(context: &Context, child: &Child, live: &DynamicObject) -> Result
 /// there are none, for it leaves a Deployment alone that has no replicas.
 pub fn replicas_to_hand_over(platform: &Platform, child: &Child, live: &DynamicObject) -> Option<i64> {
     const PATH: [&str; 2] = ["spec", "replicas"];
-    if child.kind() != "Deployment" || child.object.data.pointer("/spec/replicas").is_some() {
+    if child.kind() != "Deployment" {
         return None;
     }
+    let Replicas::Automatic(autoscaling) = &platform.service(child.service)?.replicas else { return None };
     let replicas = live.data.pointer("/spec/replicas")?.as_i64()?;
     if replicas == 0 {
-        let settings = platform.services.iter().find(|settings| settings.service == child.service)?;
-        let Replicas::Automatic(autoscaling) = &settings.replicas else { return None };
         return Some(i64::from(autoscaling.min)).filter(|min| *min > 0);
     }
     let ours = owns(live, FIELD_MANAGER, &PATH) && !owns(live, SCALE_MANAGER, &PATH);
@@ -282,6 +281,9 @@ mod tests {
         for manager in [FIELD_MANAGER, SCALE_MANAGER, "kubectl"] {
             assert_eq!(handed_over(&automatic, 0, manager), Some(2), "{manager}");
         }
-        assert_eq!(handed_over(&json!({ "replicas": 2 }), 0, "kubectl"), None);
+        for own in [json!({ "replicas": 2 }), json!({})] {
+            assert_eq!(handed_over(&own, 0, "kubectl"), None);
+            assert_eq!(handed_over(&own, 3, FIELD_MANAGER), None, "there is no autoscaler to hand them over to");
+        }
     }
 }

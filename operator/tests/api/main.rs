@@ -28,6 +28,7 @@ mod paths;
 mod replicas;
 mod rights;
 mod rollouts;
+mod scaling;
 mod strimzi;
 mod topics;
 mod undecodable;

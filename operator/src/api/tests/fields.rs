@@ -182,7 +182,7 @@ fn resources() {
     refuses(path, &["1Gi", "50 m", "-1", "1e3", ""].map(cpu), "cpu: ");
     let memory = |memory: &str| json!({ "limits": { "memory": memory } });
     accepts(path, &["128Mi", "1.5Gi", "128000000"].map(memory));
-    refuses(path, &["128m", "128mb", "1E", ""].map(memory), "memory: ");
+    refuses(path, &["128m", "128mb", "1E", "1025Ti", "999999999999Ti", ""].map(memory), "memory: ");
     for (resource, low, high) in [("cpu", "500m", "1"), ("memory", "1023Mi", "1Gi")] {
         let both =
             |request: &str, limit: &str| json!({ "requests": { resource: request }, "limits": { resource: limit } });

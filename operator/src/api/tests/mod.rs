@@ -8,7 +8,7 @@ mod transitions;
 
 use std::{cell::RefCell, collections::BTreeSet, sync::LazyLock};
 
-use kube::core::cel::Validator;
+use kube::core::cel::{CompiledSchema, Validator, compile_schema};
 use serde_json::{Value, json};
 
 use super::crd;
@@ -45,9 +45,11 @@ thread_local! {
 
 /// What the rules say against `new`, in place of `old`.
 fn complaints(new: &Value, old: Option<&Value>) -> Vec<String> {
-    static CRD: LazyLock<Value> = LazyLock::new(|| serde_json::to_value(crd().unwrap()).unwrap());
-    let schema = &CRD["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
-    let complaints: Vec<_> = match Validator::new().validate(schema, new, old) {
+    static SCHEMA: LazyLock<CompiledSchema> = LazyLock::new(|| {
+        let crd = serde_json::to_value(crd().unwrap()).unwrap();
+        compile_schema(&crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"])
+    });
+    let complaints: Vec<_> = match Validator::new().validate_compiled(&SCHEMA, new, old) {
         Ok(()) => Vec::new(),
         Err(errors) => errors.into_vec().into_iter().map(|error| error.message).collect(),
     };

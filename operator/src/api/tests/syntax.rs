@@ -19,8 +19,11 @@ pub(super) const TESTS: &[fn()] = &[
     topic_settings,
 ];
 
+/// From a map to the value that it is in.
+type Nest = fn(Value) -> Value;
+
 /// The maps of labels: where they are, how to get there, and the field's name.
-fn maps_of_labels() -> [(&'static str, fn(Value) -> Value, &'static str); 6] {
+fn maps_of_labels() -> [(&'static str, Nest, &'static str); 6] {
     [
         ("spec.services.order", |map| json!({ "labels": map }), "labels"),
         ("spec.services.mypage", |map| json!({ "nodeSelector": map }), "nodeSelector"),
@@ -69,7 +72,7 @@ fn labels() {
 
 #[test]
 fn annotations() {
-    let maps: [(&str, fn(Value) -> Value); 3] = [
+    let maps: [(&str, Nest); 3] = [
         ("spec.services.order", |map| json!({ "annotations": map })),
         ("spec.gateway", |map| json!({ "annotations": map })),
         ("spec.gateway", |map| json!({ "ingress": { "host": "a", "annotations": map } })),
