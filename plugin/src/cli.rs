@@ -62,10 +62,14 @@ pub(crate) enum Command {
     ///
     /// Ends with 0 when nothing would be changed, 1 when something would be, and 2 when it can't be told: as kubectl diff
     /// does.
-    Diff {
-        /// The platform
-        name: String,
-    },
+    ///
+    /// With -o json it is an object with namespace, name, changes and notes (sentences that otherwise go to standard error).
+    /// Each change has action (create, update or delete), kind, name, and the object before and after, as far as there is
+    /// one. These names stay.
+    #[command(after_help = "Examples:
+  kubectl foodplatform diff quickstart -n food
+  kubectl foodplatform diff quickstart -n food -o json | jq -r '.changes[] | [.action, .kind, .name] | @tsv'")]
+    Diff(Diff),
     /// Have the operator leave a platform as it is (spec.paused)
     ///
     /// Until `resume` nothing of it is created, changed, healed or deleted; it runs on. Where the resource is kept in
@@ -86,8 +90,12 @@ pub(crate) enum Command {
     /// The operator notes in the status, for each service, the last image with which all of its pods were ready. Where
     /// the spec asks for another one now, spec.services.SERVICE.image is set to it. To go forward again, remove that
     /// field, or set another image. Database migrations only ever add, so that older images work with newer schemas.
+    ///
+    /// With -o json it is an object with namespace, name, dryRun, changes and notes (sentences that otherwise go to standard
+    /// error). Each change has service, from and to, which are images. These names stay.
     #[command(after_help = "Examples:
   kubectl foodplatform rollback quickstart --dry-run
+  kubectl foodplatform rollback quickstart --dry-run -o json | jq '.changes | length'
   kubectl foodplatform rollback quickstart --service cook
   kubectl foodplatform rollback quickstart --to-tag 1.4.0
   kubectl foodplatform rollback quickstart --service cook --to ghcr.io/example/cook:1.4.0")]
@@ -105,6 +113,15 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Status {
+    /// The platform
+    pub(crate) name: String,
+    /// Print it for machines instead
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub(crate) output: Option<Output>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
     /// The platform
     pub(crate) name: String,
     /// Print it for machines instead
@@ -133,6 +150,9 @@ pub(crate) struct Rollback {
     /// Only say what would be done
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Print it for machines instead
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub(crate) output: Option<Output>,
 }
 
 #[derive(Debug, Args)]

@@ -40,7 +40,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
     let cluster = Cluster::connect(&arguments.connection).await?;
     match arguments.command {
         Command::Status(wanted) => status::run(&cluster, &wanted).await,
-        Command::Diff { name } => diff::run(&cluster, &name).await,
+        Command::Diff(wanted) => diff::run(&cluster, &wanted).await,
         Command::Pause { name } => pause::run(&cluster, &name, true).await,
         Command::Resume { name } => pause::run(&cluster, &name, false).await,
         Command::Rollback(wanted) => rollback::run(&cluster, &wanted).await,

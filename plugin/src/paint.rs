@@ -3,6 +3,8 @@
 use std::io::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
+use anyhow::Result;
+use serde::Serialize;
 
 /// What is well.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
@@ -32,6 +34,11 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
     let mut output = anstream::stdout().lock();
     output.write_all(text.as_bytes())?;
     output.flush()
+}
+
+/// Writes something for machines to standard output.
+pub(crate) fn print_json(value: &impl Serialize) -> Result<()> {
+    Ok(print(&(serde_json::to_string_pretty(value)? + "\n"))?)
 }
 
 /// Tells the person something that is not part of the output.

@@ -8,26 +8,50 @@ use foodplatform_operator::{
     build::Platform,
 };
 use kube::ResourceExt as _;
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{cli::Rollback, cluster::Cluster, paint};
+use crate::{
+    cli::{Output, Rollback},
+    cluster::Cluster,
+    paint,
+};
 
 pub(crate) async fn run(cluster: &Cluster, wanted: &Rollback) -> Result<ExitCode> {
     let platform = cluster.platform(&wanted.name).await?;
     let plan = plan(&platform, wanted)?;
-    plan.notes.iter().for_each(paint::note);
+    if !wanted.dry_run && !plan.changes.is_empty() {
+        cluster.change(&wanted.name, plan.patch()).await?;
+    }
+    let Plan { changes, notes } = &plan;
+    if let Some(Output::Json) = wanted.output {
+        let (namespace, name) = (&cluster.namespace, &wanted.name);
+        paint::print_json(&Said { namespace, name, dry_run: wanted.dry_run, changes, notes })?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    notes.iter().for_each(paint::note);
     let shown = format!("FoodPlatform {}/{}", cluster.namespace, wanted.name);
-    if plan.changes.is_empty() {
+    if changes.is_empty() {
         paint::print(&format!("{shown} asks for these images already: nothing changed\n"))?;
         return Ok(ExitCode::SUCCESS);
     }
-    if !wanted.dry_run {
-        cluster.change(&wanted.name, plan.patch()).await?;
-    }
     let how = if wanted.dry_run { " would be rolled back (dry run)" } else { " rolled back" };
-    let lines: String = plan.changes.iter().map(Change::line).collect();
+    let lines: String = changes.iter().map(Change::line).collect();
     paint::print(&format!("{shown}{how}:\n{lines}"))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the command says to machines.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Said<'a> {
+    namespace: &'a str,
+    name: &'a str,
+    /// Whether nothing of it was done.
+    dry_run: bool,
+    changes: &'a [Change],
+    /// What somebody has to know about the rest, in sentences.
+    notes: &'a [String],
 }
 
 /// What is to be changed, and what a person has to know about the rest.
@@ -38,12 +62,13 @@ struct Plan {
 }
 
 /// A service's image that is to be another.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, PartialEq, Serialize)]
 struct Change {
     service: FoodService,
     from: String,
     to: String,
     /// Whether the spec asks for `to` without saying so for this service.
+    #[serde(skip)]
     is_default: bool,
 }
 
@@ -138,7 +163,7 @@ mod tests {
     }
 
     fn wanted(service: Option<FoodService>) -> Rollback {
-        Rollback { name: "shop".into(), service, to_tag: None, to: None, dry_run: false }
+        Rollback { name: "shop".into(), service, to_tag: None, to: None, dry_run: false, output: None }
     }
 
     #[test]

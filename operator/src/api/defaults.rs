@@ -2,7 +2,7 @@
 
 use super::{AccessMode, FoodService};
 
-/// Pods of a service.
+/// Pods of a service to begin with: what Kubernetes makes of a Deployment that doesn't say it.
 pub const REPLICAS: i32 = 1;
 /// The fewest pods with autoscaling.
 pub const MIN_REPLICAS: i32 = 1;

@@ -23,6 +23,7 @@ pub struct GatewaySpec {
     /// Annotations of the gateway's Service, such as those that a cloud's load balancer reads. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "annotations")]
+    #[x_kube(validation = rules::annotations("annotations"))]
     pub annotations: Option<BTreeMap<String, String>>,
     /// An Ingress that leads to the gateway, for an ingress controller that runs in the cluster. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -77,6 +78,7 @@ pub struct IngressSpec {
     /// Annotations of the Ingress, which ingress controllers and certificate managers read. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "annotations")]
+    #[x_kube(validation = rules::annotations("annotations"))]
     pub annotations: Option<BTreeMap<String, String>>,
 }
 
@@ -86,7 +88,7 @@ pub struct IngressSpec {
 pub struct HttpRouteSpec {
     /// The Gateways that it is attached to.
     #[schemars(length(min = 1, max = 8))]
-    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    #[x_kube(merge_strategy = ListMerge::Atomic, validation = rules::parents_differ())]
     pub parent_refs: Vec<ParentRef>,
     /// The host names that the gateway answers to, such as `shop.example.com`. Default: those of the Gateways.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -106,7 +108,7 @@ pub struct ParentRef {
     /// Its namespace. Default: the platform's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
-    #[x_kube(validation = rules::object_name("namespace"))]
+    #[x_kube(validation = rules::namespace_name())]
     pub namespace: Option<String>,
     /// Its listener. Default: all that take the host names.
     #[serde(default, skip_serializing_if = "Option::is_none")]

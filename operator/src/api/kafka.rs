@@ -89,7 +89,7 @@ pub struct StrimziSpec {
     /// KafkaTopics in it. Default: the platform's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
-    #[x_kube(validation = rules::strimzi_namespace())]
+    #[x_kube(validation = rules::namespace_name())]
     pub namespace: Option<String>,
 }
 
@@ -147,7 +147,7 @@ pub struct TopicSpec {
     /// topic stays. Default: the brokers' settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "topic_config")]
-    #[x_kube(validation = rules::config_without_retention())]
+    #[x_kube(validation = rules::config_without_retention(), validation = rules::config_keys())]
     pub config: Option<BTreeMap<String, String>>,
 }
 

@@ -11,7 +11,7 @@ use super::rules;
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rules::logs_fit_their_volume())]
 pub struct LogsSpec {
-    /// The level, `error`, `warn`, `info`, `debug` or `trace`, and levels of single modules after commas, such as
+    /// The level, `off`, `error`, `warn`, `info`, `debug` or `trace`, and levels of single modules after commas, such as
     /// `info,sqlx=warn`. Default: `info`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
@@ -41,6 +41,7 @@ pub struct LogVolumeSpec {
     /// cluster's default class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
+    #[x_kube(validation = rules::storage_class())]
     pub storage_class_name: Option<String>,
     /// Each claim's size. It can grow where the storage class allows it; a smaller one leaves the claim as it is.
     /// Default: `1Gi`.

@@ -52,10 +52,12 @@ pub struct EgressPeer {
     /// the platform's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "labels")]
+    #[x_kube(validation = rules::labels("namespaceLabels"))]
     pub namespace_labels: Option<BTreeMap<String, String>>,
     /// Labels of the pods. Default: all pods of the namespaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "labels")]
+    #[x_kube(validation = rules::labels("podLabels"))]
     pub pod_labels: Option<BTreeMap<String, String>>,
     /// TCP ports at which the peers listen: for pods their own, not those of a Service before them. Default: every port of
     /// every protocol.
@@ -79,10 +81,12 @@ pub struct MetricsPeer {
     /// Default: the platform's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "labels")]
+    #[x_kube(validation = rules::labels("namespaceLabels"))]
     pub namespace_labels: Option<BTreeMap<String, String>>,
     /// Labels of the pods. Default: all pods of the namespaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "labels")]
+    #[x_kube(validation = rules::labels("podLabels"))]
     pub pod_labels: Option<BTreeMap<String, String>>,
 }
 

@@ -107,7 +107,7 @@ pub struct ImageSpec {
     /// with. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16), inner(length(min = 1, max = 253)))]
-    #[x_kube(merge_strategy = ListMerge::Set)]
+    #[x_kube(merge_strategy = ListMerge::Set, validation = rules::pull_secrets())]
     pub pull_secrets: Option<Vec<String>>,
 }
 

@@ -18,16 +18,20 @@ pub struct PodsSpec {
     /// operator's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "labels")]
-    #[x_kube(validation = rules::foreign_keys("labels"))]
+    #[x_kube(
+        validation = rules::labels("labels"), validation = rules::foreign_keys("labels"),
+        validation = rules::labels_of_jobs()
+    )]
     pub labels: Option<BTreeMap<String, String>>,
     /// Annotations of the pods. Those of `foodplatform.dev` are the operator's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "annotations")]
-    #[x_kube(validation = rules::foreign_keys("annotations"))]
+    #[x_kube(validation = rules::annotations("annotations"), validation = rules::foreign_keys("annotations"))]
     pub annotations: Option<BTreeMap<String, String>>,
     /// Labels that a node must have to run the pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "labels")]
+    #[x_kube(validation = rules::labels("nodeSelector"))]
     pub node_selector: Option<BTreeMap<String, String>>,
     /// Taints of nodes that the pods put up with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -42,6 +46,7 @@ pub struct PodsSpec {
     /// The PriorityClass of the pods. Default: the cluster's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = rules::object_name("priorityClassName"))]
     pub priority_class_name: Option<String>,
     /// Further environment variables. They override those that the operator sets from the spec, such as LOG_LEVEL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,6 +66,7 @@ pub struct Toleration {
     /// The taint's key; without it every taint is meant, which takes the operator `Exists`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 317))]
+    #[x_kube(validation = rules::taint_key())]
     pub key: Option<String>,
     /// How the taint's value is compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -68,6 +74,7 @@ pub struct Toleration {
     /// The taint's value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
+    #[x_kube(validation = rules::taint_value())]
     pub value: Option<String>,
     /// What the taint does.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -4,13 +4,20 @@
 //! rule that compares with what was before sits on the parent object: on an optional field it would be bypassed by
 //! removing the field and adding it again.
 
+mod syntax;
+
 use kube::core::Rule;
 use schemars::{Schema, json_schema};
 
+pub(super) use self::syntax::{
+    annotations, host_name, host_names, labels, namespace_name, object_name, pull_secrets, secret_key, secret_name,
+    storage_class, strimzi_cluster, taint_key, taint_value,
+};
+
 /// A quantity that Kubernetes takes, without exponents; up to 12 digits.
 const QUANTITY: &str = r"^[0-9]{1,12}([.][0-9]{1,3})?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$";
-/// A DNS-1123 subdomain, as objects' names are.
-const SUBDOMAIN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+/// A port, to be a part of a regular expression.
+const PORT: &str = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
 
 /// `self` matches the regular expression.
 fn matches(regex: &str, message: &str) -> Rule {
@@ -38,8 +45,10 @@ pub(super) fn platform_name() -> Rule {
 // image
 
 pub(super) fn registry() -> Rule {
-    matches(
-        r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$",
+    Rule::new(format!(
+        "self.matches('^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:{PORT})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$')"
+    ))
+    .message(
         "registry: a host with port and path where needed, such as ghcr.io/example/foodplatform, without scheme, tag \
          and final slash",
     )
@@ -123,7 +132,12 @@ pub(super) fn cpu() -> Rule {
 }
 
 pub(super) fn memory() -> Rule {
-    matches(r"^[0-9]{1,12}([.][0-9]{1,3})?(k|M|G|T|Ki|Mi|Gi|Ti)?$", "memory: a size such as 128Mi or 1Gi")
+    // Kubernetes' quantities end at 2^63, and sooner make no sense.
+    Rule::new(
+        "self.matches('^[0-9]{1,12}([.][0-9]{1,3})?(k|M|G|T|Ki|Mi|Gi|Ti)?$') && \
+         quantity(self).compareTo(quantity('1Pi')) <= 0",
+    )
+    .message("memory: a size up to 1Pi, such as 128Mi or 1Gi")
 }
 
 pub(super) fn request_at_most_limit(resource: &str) -> Rule {
@@ -146,6 +160,16 @@ pub(super) fn foreign_keys(field: &str) -> Rule {
             "{field}: those that begin with app.kubernetes.io/ and foodplatform.dev/ are the operator's: use others"
         )
         .as_str(),
+    )
+}
+
+/// A Job's pods have these of their own.
+pub(super) fn labels_of_jobs() -> Rule {
+    Rule::new(
+        "self.all(key, !(key in ['controller-uid', 'job-name']) && !key.startsWith('batch.kubernetes.io/'))",
+    )
+    .message(
+        "labels: controller-uid, job-name and those that begin with batch.kubernetes.io/ are Kubernetes' own: use others",
     )
 }
 
@@ -183,9 +207,10 @@ pub(super) fn foreign_variable() -> Rule {
 // kafka
 
 pub(super) fn bootstrap_servers() -> Rule {
-    matches(
-        r"^([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\]):[0-9]{1,5}(,([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\]):[0-9]{1,5})*$",
-        "bootstrapServers: host:port, several divided by commas without spaces, such as kafka-0:9092,kafka-1:9092",
+    let server = format!(r"([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\]):{PORT}");
+    Rule::new(format!("self.matches('^{server}(,{server})*$')")).message(
+        "bootstrapServers: host:port with a port from 1 to 65535, several divided by commas without spaces, such as \
+         kafka-0:9092,kafka-1:9092",
     )
 }
 
@@ -223,17 +248,6 @@ pub(super) fn strimzi_goes_with_its_management() -> Rule {
         .message("strimzi goes with topicManagement: Strimzi: set both, or neither of them")
 }
 
-pub(super) fn strimzi_cluster() -> Rule {
-    matches(SUBDOMAIN, "cluster: the name of a Kafka resource, of lower-case letters, digits, '-' and '.'")
-}
-
-pub(super) fn strimzi_namespace() -> Rule {
-    matches(
-        "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
-        "namespace: the name of a namespace, of lower-case letters, digits and '-'",
-    )
-}
-
 pub(super) fn plain_takes_tls() -> Rule {
     Rule::new("!has(self.sasl) || self.sasl.mechanism != 'PLAIN' || has(self.tls)").message(
         "sasl.mechanism PLAIN sends the password as it is: set tls, {} for brokers with certificates of well-known \
@@ -256,22 +270,18 @@ pub(super) fn config_without_retention() -> Rule {
     Rule::new("!('retention.ms' in self)").message("config: set retention instead of config's retention.ms")
 }
 
-// database
-
-pub(super) fn secret_name() -> Rule {
-    matches(SUBDOMAIN, "name: the name of a Secret, of lower-case letters, digits, '-' and '.'")
-}
-
-pub(super) fn secret_key() -> Rule {
-    matches("^[A-Za-z0-9._-]+$", "key: a key of a Secret, of letters, digits, '.', '_' and '-'")
+pub(super) fn config_keys() -> Rule {
+    Rule::new("self.all(key, key.matches('^[a-z][a-z0-9._-]*$'))")
+        .message("config: keys are names of Kafka's topic settings, such as min.insync.replicas")
 }
 
 // logs
 
 pub(super) fn log_level() -> Rule {
-    matches(
-        "^[A-Za-z0-9_:=,-]+$",
-        "level: error, warn, info, debug or trace, with levels of modules after commas where needed, such as \
+    let level = "(off|error|warn|info|debug|trace)";
+    let directive = format!("({level}|[A-Za-z0-9_:-]+={level})");
+    Rule::new(format!("self.matches('^{directive}(,{directive})*$')")).message(
+        "level: off, error, warn, info, debug or trace, with levels of modules after commas where needed, such as \
          info,sqlx=warn",
     )
 }
@@ -326,22 +336,6 @@ pub(super) fn log_claims_keep_their_access_modes() -> Rule {
 
 // gateway
 
-/// A host name, whose first label may be a `*`.
-const HOST: &str = r"^([*][.])?[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
-
-pub(super) fn object_name(field: &str) -> Rule {
-    matches(SUBDOMAIN, &format!("{field}: a name of lower-case letters, digits, '-' and '.'"))
-}
-
-pub(super) fn host_name(field: &str) -> Rule {
-    matches(HOST, &format!("{field}: a host name without scheme and port, such as shop.example.com or *.example.com"))
-}
-
-pub(super) fn host_names() -> Rule {
-    Rule::new(format!("self.all(host, host.matches('{HOST}'))"))
-        .message("hostnames: host names without scheme and port, such as shop.example.com or *.example.com")
-}
-
 pub(super) fn node_port() -> Rule {
     Rule::new("self >= 30000 && self <= 32767").message("nodePort: from 30000 to 32767; remove it to have one chosen")
 }
@@ -349,6 +343,18 @@ pub(super) fn node_port() -> Rule {
 pub(super) fn node_port_needs_its_type() -> Rule {
     Rule::new("!has(self.nodePort) || (has(self.type) && self.type == 'NodePort')")
         .message("nodePort is for type NodePort only: set type: NodePort, or remove nodePort")
+}
+
+/// Gateway API's own rule for HTTPRoutes.
+pub(super) fn parents_differ() -> Rule {
+    Rule::new(
+        "self.all(a, self.exists_one(b, a.name == b.name && has(a.__namespace__) == has(b.__namespace__) && \
+         (!has(a.__namespace__) || a.__namespace__ == b.__namespace__) && \
+         (!has(a.sectionName) || !has(b.sectionName) || a.sectionName == b.sectionName)))",
+    )
+    .message(
+        "parentRefs: a Gateway that is named twice has to be so with two listeners: set sectionName of both, to others",
+    )
 }
 
 // networkPolicy

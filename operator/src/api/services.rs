@@ -51,11 +51,13 @@ pub struct ServiceSpec {
     #[schemars(length(min = 1, max = 512))]
     #[x_kube(validation = rules::image())]
     pub image: Option<String>,
-    /// How many pods run, 0 to 100. Either this or `autoscaling`. Default: 1.
+    /// How many pods run, 0 to 100. Either this or `autoscaling`. Default: 1 to begin with, and when the number that was
+    /// set here is removed; what autoscaling, or somebody who scales the Deployment, has made of it then stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub replicas: Option<i32>,
-    /// Let the load decide how many pods run. Either this or `replicas`.
+    /// Let the load decide how many pods run. Either this or `replicas`. When it begins and when it ends, as many pods run
+    /// on as there are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub autoscaling: Option<AutoscalingSpec>,
     /// What each pod asks for and may use. Default: requests of 50m CPU and 32Mi memory, a limit of 128Mi memory.

@@ -1,6 +1,7 @@
 //! Circuit breakers that can't do what somebody who wrote them down will expect.
 
 use super::platform::{Platform, Replicas, ServiceSettings};
+use crate::api::defaults;
 
 impl Platform {
     /// What is odd about the circuit breakers, in sentences: those that could eject no pod at all.
@@ -13,6 +14,7 @@ fn never_ejects(settings: &ServiceSettings) -> Option<String> {
     let percent = settings.circuit_breaker.max_ejection_percent?;
     let pods = match &settings.replicas {
         Replicas::Fixed(pods) => *pods,
+        Replicas::Anyones => defaults::REPLICAS,
         Replicas::Automatic(autoscaling) => autoscaling.min,
     };
     let ejected = i64::from(pods) * i64::from(percent) / 100;

@@ -63,7 +63,7 @@ pub(super) fn build(
         spec: Some(DeploymentSpec {
             replicas: match settings.replicas {
                 Replicas::Fixed(replicas) => Some(replicas),
-                Replicas::Automatic(_) => None,
+                Replicas::Anyones | Replicas::Automatic(_) => None,
             },
             revision_history_limit: Some(3),
             progress_deadline_seconds: Some(in_seconds(platform.progress_deadline)),

@@ -24,6 +24,7 @@ mod invalid;
 mod kafka_security;
 pub(crate) mod kafka_topic;
 pub mod labels;
+pub(crate) mod managed_fields;
 mod migration_job;
 pub mod names;
 mod network_policy;

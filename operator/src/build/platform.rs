@@ -103,6 +103,9 @@ pub struct ServiceSettings {
 pub enum Replicas {
     /// This many. Zero is allowed.
     Fixed(i32),
+    /// One to begin with, and then as many as whoever scales the Deployment says. Its `replicas` isn't built, so that what
+    /// an autoscaler has made of it stays when autoscaling is turned off.
+    Anyones,
     /// As many as the load asks for. The Deployment's `replicas` is then the autoscaler's and isn't built.
     Automatic(Autoscaling),
 }
@@ -321,7 +324,7 @@ fn replicas(service: FoodService, spec: &ServiceSpec) -> Result<Replicas, Invali
     match (spec.replicas, &spec.autoscaling) {
         (Some(_), Some(_)) => Err(InvalidPlatform::ReplicasAndAutoscaling(service)),
         (Some(replicas), None) => Ok(Replicas::Fixed(replicas)),
-        (None, None) => Ok(Replicas::Fixed(defaults::REPLICAS)),
+        (None, None) => Ok(Replicas::Anyones),
         (None, Some(spec)) => autoscaling(service, spec).map(Replicas::Automatic),
     }
 }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     api::Reason,
-    build::{ApplyMode, Child, FIELD_MANAGER, Platform, Replicas, labels, pvc},
+    build::{ApplyMode, Child, FIELD_MANAGER, Platform, Replicas, labels, managed_fields::owns, pvc},
     metrics,
 };
 
@@ -94,7 +94,7 @@ pub(super) async fn apply(
         return Ok(Change::Updated);
     }
     let mut child = child.clone();
-    note.extend(pvc::keep_larger_size(&mut child, &live));
+    note.extend(pvc::keep_what_stays(&mut child, &live));
     let error = match update(context, platform, &child, &live).await {
         Ok(change) => return Ok(good(change)),
         Err(error) => error,
@@ -182,16 +182,15 @@ async fn label(context: &Context, child: &Child, live: &DynamicObject) -> Result
 /// there are none, for it leaves a Deployment alone that has no replicas.
 pub fn replicas_to_hand_over(platform: &Platform, child: &Child, live: &DynamicObject) -> Option<i64> {
     const PATH: [&str; 2] = ["spec", "replicas"];
-    if child.kind() != "Deployment" || child.object.data.pointer("/spec/replicas").is_some() {
+    if child.kind() != "Deployment" {
         return None;
     }
+    let Replicas::Automatic(autoscaling) = &platform.service(child.service)?.replicas else { return None };
     let replicas = live.data.pointer("/spec/replicas")?.as_i64()?;
     if replicas == 0 {
-        let settings = platform.services.iter().find(|settings| settings.service == child.service)?;
-        let Replicas::Automatic(autoscaling) = &settings.replicas else { return None };
         return Some(i64::from(autoscaling.min)).filter(|min| *min > 0);
     }
-    let ours = diff::owns(live, FIELD_MANAGER, &PATH) && !diff::owns(live, SCALE_MANAGER, &PATH);
+    let ours = owns(live, FIELD_MANAGER, &PATH) && !owns(live, SCALE_MANAGER, &PATH);
     ours.then_some(replicas)
 }
 
@@ -223,7 +222,7 @@ fn is_as_built(context: &Context, platform: &Platform, child: &Child, written: &
     false
 }
 
-/// Whether nothing is to be told of a child that is as it should be. A claim may have been kept larger than wanted.
+/// Whether nothing is to be told of a child that is as it should be. A claim may have been kept as it was.
 fn needs_no_notes(child: &Child) -> bool {
     child.kind() != "PersistentVolumeClaim"
 }
@@ -282,6 +281,9 @@ mod tests {
         for manager in [FIELD_MANAGER, SCALE_MANAGER, "kubectl"] {
             assert_eq!(handed_over(&automatic, 0, manager), Some(2), "{manager}");
         }
-        assert_eq!(handed_over(&json!({ "replicas": 2 }), 0, "kubectl"), None);
+        for own in [json!({ "replicas": 2 }), json!({})] {
+            assert_eq!(handed_over(&own, 0, "kubectl"), None);
+            assert_eq!(handed_over(&own, 3, FIELD_MANAGER), None, "there is no autoscaler to hand them over to");
+        }
     }
 }

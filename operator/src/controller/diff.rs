@@ -8,6 +8,8 @@ use std::fmt::Display;
 use kube::api::{DynamicObject, ObjectMeta};
 use serde_json::{Map, Value};
 
+use crate::build::managed_fields::owned_fields;
+
 /// Why an object has to be written.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Difference {
@@ -51,29 +53,6 @@ fn metadata(metadata: &ObjectMeta) -> Value {
     let metadata = ObjectMeta { managed_fields: None, ..metadata.clone() };
     // They came from JSON, or go there when they are applied.
     serde_json::to_value(metadata).unwrap_or_default()
-}
-
-/// Whether `manager` owns the field at `path` (names only, such as `["spec", "replicas"]`) by server-side apply.
-#[must_use]
-pub(super) fn owns(live: &DynamicObject, manager: &str, path: &[&str]) -> bool {
-    let Some(mut fields) = owned_fields(live, manager) else { return false };
-    for name in path {
-        match fields.get(&format!("f:{name}")).and_then(Value::as_object) {
-            Some(inner) => fields = inner,
-            None => return false,
-        }
-    }
-    true
-}
-
-/// What `manager` owns by server-side apply to the object itself, as Kubernetes' FieldsV1.
-fn owned_fields<'a>(live: &'a DynamicObject, manager: &str) -> Option<&'a Map<String, Value>> {
-    let entry = live.metadata.managed_fields.iter().flatten().find(|entry| {
-        entry.manager.as_deref() == Some(manager)
-            && entry.operation.as_deref() == Some("Apply")
-            && entry.subresource.is_none()
-    });
-    entry?.fields_v1.as_ref()?.0.as_object()
 }
 
 /// Does something one step further down, and comes back.
@@ -206,6 +185,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::build::managed_fields;
 
     const MANAGER: &str = "foodplatform-operator";
 
@@ -220,7 +200,7 @@ mod tests {
     }
 
     fn owns(live: &Value, manager: &str, path: &[&str]) -> bool {
-        super::owns(&object(live), manager, path)
+        managed_fields::owns(&object(live), manager, path)
     }
 
     fn built() -> Value {

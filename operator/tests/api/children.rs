@@ -1,22 +1,16 @@
 //! What is made, kept, and removed.
 
 use foodplatform_operator::api::{FoodPlatform, FoodService};
-use k8s_openapi::{
-    api::{
-        apps::v1::Deployment,
-        autoscaling::v2::HorizontalPodAutoscaler,
-        batch::v1::Job,
-        core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount},
-        events::v1::Event,
-        networking::v1::NetworkPolicy,
-        policy::v1::PodDisruptionBudget,
-    },
-    apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry,
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    autoscaling::v2::HorizontalPodAutoscaler,
+    batch::v1::Job,
+    core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount},
+    events::v1::Event,
+    networking::v1::NetworkPolicy,
+    policy::v1::PodDisruptionBudget,
 };
-use kube::{
-    ResourceExt as _,
-    api::{ListParams, Patch, PatchParams},
-};
+use kube::{ResourceExt as _, api::ListParams};
 use serde_json::json;
 
 use crate::{
@@ -176,137 +170,6 @@ async fn drift_is_undone_and_what_others_add_stays() {
     })
     .await;
     world.ready().await;
-    world.end().await;
-}
-
-#[tokio::test]
-async fn autoscaling_takes_over_the_live_replicas_and_is_removed_again() {
-    let world = World::start("scale").await;
-    world.shop(json!({ "services": { "order": { "replicas": 3 } } })).await;
-    world.ready().await;
-
-    world
-        .patch::<FoodPlatform>(
-            "shop",
-            json!({ "spec": { "services": { "order": {
-        "replicas": null, "autoscaling": { "minReplicas": 1, "maxReplicas": 5 },
-    } } } }),
-        )
-        .await;
-    eventually("the autoscaler", || world.get::<HorizontalPodAutoscaler>("shop-order")).await;
-    world.ready().await;
-    let deployment = world.get::<Deployment>("shop-order").await.unwrap();
-    assert_eq!(deployment.spec.as_ref().unwrap().replicas, Some(3), "the pods stay as many as they were");
-    let managers: Vec<_> = deployment.managed_fields().iter().filter_map(|entry| entry.manager.as_deref()).collect();
-    assert!(managers.contains(&"foodplatform-operator-scale"), "{managers:?}");
-
-    world
-        .patch::<FoodPlatform>(
-            "shop",
-            json!({ "spec": { "services": { "order": {
-        "replicas": 2, "autoscaling": null,
-    } } } }),
-        )
-        .await;
-    eventually("the autoscaler to be removed", || async {
-        world.get::<HorizontalPodAutoscaler>("shop-order").await.is_none().then_some(())
-    })
-    .await;
-    world.ready().await;
-    let deployment = world.get::<Deployment>("shop-order").await.unwrap();
-    assert_eq!(deployment.spec.unwrap().replicas, Some(2));
-    world.end().await;
-}
-
-#[tokio::test]
-async fn the_number_of_pods_is_whoever_s_scales_them() {
-    /// So often somebody else sets the number.
-    const WRITES: i64 = 12;
-    let world = World::start("outside").await;
-    // Its minimum is below what is set, so that Kubernetes' own autoscaler, which has no metrics here, leaves it alone.
-    world.shop(json!({ "services": { "order": { "autoscaling": { "minReplicas": 1, "maxReplicas": 9 } } } })).await;
-    world.ready().await;
-    let order = || async { world.get::<Deployment>("shop-order").await.unwrap() };
-    let before = order().await;
-    let ours = |deployment: &Deployment| {
-        let entries = deployment.managed_fields().iter();
-        let ours = |entry: &&ManagedFieldsEntry| {
-            entry.subresource.is_none() && entry.manager.as_deref() == Some("foodplatform-operator")
-        };
-        entries.filter(ours).cloned().collect::<Vec<_>>()
-    };
-    assert_eq!(ours(&before).len(), 1);
-    for write in 0..WRITES {
-        let replicas = 2 + write % 3;
-        let scale = Patch::Merge(json!({ "spec": { "replicas": replicas } }));
-        world.api::<Deployment>().patch_scale("shop-order", &PatchParams::default(), &scale).await.unwrap();
-        // A change of the platform is no reason to touch it, either.
-        let cook = json!({ "spec": { "services": { "cook": { "labels": { "write": write.to_string() } } } } });
-        world.patch::<FoodPlatform>("shop", cook).await;
-        world.ready().await;
-        let after = order().await;
-        assert_eq!(after.spec.as_ref().unwrap().replicas.map(i64::from), Some(replicas));
-        assert_eq!(
-            after.metadata.generation.unwrap(),
-            before.metadata.generation.unwrap() + write + 1,
-            "all are theirs"
-        );
-    }
-    assert_eq!(ours(&order().await), ours(&before), "nothing was applied");
-    world.end().await;
-}
-
-#[tokio::test]
-async fn autoscaling_does_not_stay_without_replicas() {
-    let world = World::start("zero").await;
-    world.shop(json!({ "services": { "order": { "replicas": 0 } } })).await;
-    world.ready().await;
-    let replicas = || async { world.get::<Deployment>("shop-order").await.unwrap().spec.unwrap().replicas };
-    assert_eq!(replicas().await, Some(0));
-
-    let autoscaling = json!({ "minReplicas": 2, "maxReplicas": 5 });
-    let order = json!({ "replicas": null, "autoscaling": autoscaling });
-    world.patch::<FoodPlatform>("shop", json!({ "spec": { "services": { "order": order } } })).await;
-    world.ready().await;
-    assert_eq!(replicas().await, Some(2));
-
-    world.patch::<Deployment>("shop-order", json!({ "spec": { "replicas": 0 } })).await;
-    eventually("the fewest replicas", || async { (replicas().await == Some(2)).then_some(()) }).await;
-    world.ready().await;
-    world.end().await;
-}
-
-#[tokio::test]
-async fn a_claim_that_cannot_grow_is_told_and_stops_nothing() {
-    let world = World::start("grow").await;
-    world.shop(json!({ "logs": { "volume": { "size": "64Mi" } } })).await;
-    world.ready().await;
-
-    // No volume is bound to it, so that Kubernetes refuses.
-    let spec = json!({ "logs": { "volume": { "size": "128Mi" } }, "services": { "cook": { "replicas": 2 } } });
-    world.patch::<FoodPlatform>("shop", json!({ "spec": spec })).await;
-    let shop = world.ready().await;
-    let expected = "claim shop-order-logs keeps its 64Mi, since it can't grow to the 128Mi asked for";
-    let told = crate::world::message(&shop, foodplatform_operator::api::condition::READY);
-    assert!(told.contains(expected), "{told}");
-    assert_eq!(world.get::<Deployment>("shop-cook").await.unwrap().spec.unwrap().replicas, Some(2));
-    world.end().await;
-}
-
-#[tokio::test]
-async fn claims_that_may_go_are_removed_with_the_volume() {
-    let world = World::start("claims").await;
-    world.shop(json!({ "logs": { "volume": { "size": "64Mi", "retention": "Delete" } } })).await;
-    world.ready().await;
-    let claim = world.get::<PersistentVolumeClaim>("shop-cook-logs").await.unwrap();
-    assert_eq!(claim.owner_references().len(), 1);
-
-    world.patch::<FoodPlatform>("shop", json!({ "spec": { "logs": { "volume": null } } })).await;
-    eventually("the claims to be removed", || async {
-        let claims = world.api::<PersistentVolumeClaim>().list(&ListParams::default()).await.unwrap();
-        claims.items.iter().all(|claim| claim.metadata.deletion_timestamp.is_some()).then_some(())
-    })
-    .await;
     world.end().await;
 }
 

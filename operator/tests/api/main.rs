@@ -11,6 +11,7 @@
 mod admission;
 mod cancellation_tokens;
 mod children;
+mod claims;
 mod conditions;
 mod deletion;
 mod disturbed;
@@ -28,6 +29,7 @@ mod paths;
 mod replicas;
 mod rights;
 mod rollouts;
+mod scaling;
 mod strimzi;
 mod topics;
 mod undecodable;

@@ -7,6 +7,7 @@ use kube::{
     ResourceExt as _,
     api::{ApiResource, DynamicObject},
 };
+use serde::Serialize;
 use serde_json::Value;
 use similar::TextDiff;
 
@@ -24,41 +25,59 @@ const BOOKKEEPING: [&str; 6] =
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// What would become of an object.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, PartialEq, Serialize)]
 pub(super) struct Change {
-    /// Such as `Deployment/shop-order`.
+    action: Action,
+    kind: String,
     name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     before: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     after: Option<Value>,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Action {
+    Create,
+    Update,
+    Delete,
 }
 
 impl Change {
     /// An object that would be there.
     pub(super) fn created(child: &Child) -> Self {
-        Self {
-            before: None,
-            after: Some(said(&child.resource, &child.object)),
-            name: name(&child.resource, &child.object),
-        }
+        let after = said(&child.resource, &child.object);
+        Self::new(Action::Create, &child.resource, &child.object, None, Some(after))
     }
 
     /// An object that would be removed.
     pub(super) fn removed(resource: &ApiResource, live: &DynamicObject) -> Self {
-        Self { before: Some(said(resource, live)), after: None, name: name(resource, live) }
+        Self::new(Action::Delete, resource, live, Some(said(resource, live)), None)
     }
 
     /// An object that would be another; `None` if it would not.
     pub(super) fn updated(resource: &ApiResource, before: &DynamicObject, after: &DynamicObject) -> Option<Self> {
         let (said_before, said_after) = (said(resource, before), said(resource, after));
-        let name = name(resource, before);
-        (said_before != said_after).then_some(Self { name, before: Some(said_before), after: Some(said_after) })
+        let is_other = said_before != said_after;
+        is_other.then(|| Self::new(Action::Update, resource, before, Some(said_before), Some(said_after)))
+    }
+
+    fn new(
+        action: Action,
+        resource: &ApiResource,
+        object: &DynamicObject,
+        before: Option<Value>,
+        after: Option<Value>,
+    ) -> Self {
+        Self { action, kind: resource.kind.clone(), name: object.name_any(), before, after }
     }
 
     /// The change as a unified diff.
     pub(super) fn show(&self) -> Result<String> {
         let yaml = |side: &Option<Value>| side.as_ref().map(serde_saphyr::to_string).transpose();
         let header = |side: &Option<Value>, title: &str| match side {
-            Some(_) => format!("{} ({title})", self.name),
+            Some(_) => format!("{}/{} ({title})", self.kind, self.name),
             None => NOTHING.to_owned(),
         };
         let (before, after) = (yaml(&self.before)?.unwrap_or_default(), yaml(&self.after)?.unwrap_or_default());
@@ -79,10 +98,6 @@ fn style_of(line: &str) -> Style {
         [b'+', ..] => AnsiColor::Green.on_default(),
         _ => Style::new(),
     }
-}
-
-fn name(resource: &ApiResource, object: &DynamicObject) -> String {
-    format!("{}/{}", resource.kind, object.name_any())
 }
 
 /// What people and the operator say in an object, with its type.

@@ -84,7 +84,7 @@ async fn compare(
         return Ok(Outcome::default());
     }
     let mut child = child.clone();
-    let mut notes: Vec<String> = pvc::keep_larger_size(&mut child, live).into_iter().collect();
+    let mut notes = pvc::keep_what_stays(&mut child, live);
     let change = match updated(cluster, platform, &child, live).await {
         Ok(change) => change,
         Err(error) => match pvc::keep_smaller_size(&mut child, live, &words(&error)) {

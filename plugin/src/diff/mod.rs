@@ -20,41 +20,78 @@ use foodplatform_operator::{
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
+use serde::Serialize;
 
 use self::{change::Change, live::Live};
-use crate::{cluster::Cluster, paint};
+use crate::{
+    cli::{Diff, Output},
+    cluster::Cluster,
+    paint,
+};
 
 /// What the command ends with when something would be changed.
 const DIFFERENT: u8 = 1;
 /// Requests that are under way at the same time.
 const CONCURRENCY: usize = 8;
 
-pub(crate) async fn run(cluster: &Cluster, name: &str) -> Result<ExitCode> {
+/// What the command says to machines.
+#[derive(Debug, Serialize)]
+struct Said<'a> {
+    namespace: &'a str,
+    name: &'a str,
+    /// In the order in which the operator makes them.
+    changes: &'a [Change],
+    /// What somebody has to know about them, in sentences.
+    notes: &'a [String],
+}
+
+pub(crate) async fn run(cluster: &Cluster, wanted: &Diff) -> Result<ExitCode> {
+    let mut notes = Vec::new();
+    let found = look(cluster, &wanted.name, &mut notes).await;
+    match wanted.output {
+        Some(Output::Json) => {
+            let changes = found?;
+            let said = Said { namespace: &cluster.namespace, name: &wanted.name, changes: &changes, notes: &notes };
+            paint::print_json(&said)?;
+            Ok(code(&changes))
+        }
+        None => {
+            notes.iter().for_each(paint::note);
+            let changes = found?;
+            for change in &changes {
+                paint::print(&change.show()?)?;
+            }
+            if changes.is_empty() {
+                paint::note("nothing would be changed");
+            }
+            Ok(code(&changes))
+        }
+    }
+}
+
+fn code(changes: &[Change]) -> ExitCode {
+    if changes.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERENT) }
+}
+
+/// What would be changed of the platform. `notes` takes what somebody has to know about it.
+async fn look(cluster: &Cluster, name: &str, notes: &mut Vec<String>) -> Result<Vec<Change>> {
     let resource = cluster.platform(name).await?;
     if resource.metadata.deletion_timestamp.is_some() {
-        paint::note("the platform is being deleted: the operator changes nothing of it any more");
-        return Ok(ExitCode::SUCCESS);
+        notes.push("the platform is being deleted: the operator changes nothing of it any more".to_owned());
+        return Ok(Vec::new());
     }
     if resource.spec.paused.unwrap_or_default() {
-        paint::note("the platform is paused: this is what would be changed after resume");
+        notes.push("the platform is paused: this is what would be changed after resume".to_owned());
     }
     let mut platform = Platform::new(&resource).context("the operator can't build this platform")?;
     roll_back(&mut platform, &resource.status.unwrap_or_default());
     let live = Live::read(cluster, &platform).await?;
-    let changes = changes(cluster, &platform, &live).await?;
-    if changes.is_empty() {
-        paint::note("nothing would be changed");
-        return Ok(ExitCode::SUCCESS);
-    }
-    for change in changes {
-        paint::print(&change.show()?)?;
-    }
-    Ok(ExitCode::from(DIFFERENT))
+    changes(cluster, &platform, &live, notes).await
 }
 
 /// What would be created and changed, in the order in which the operator does it, and then what would be removed.
-async fn changes(cluster: &Cluster, platform: &Platform, live: &Live) -> Result<Vec<Change>> {
-    let dereferenced = dereference(cluster, platform, live).await?;
+async fn changes(cluster: &Cluster, platform: &Platform, live: &Live, notes: &mut Vec<String>) -> Result<Vec<Change>> {
+    let dereferenced = dereference(cluster, platform, live, notes).await?;
     let is_complete = dereferenced.is_some();
     let dereferenced = dereferenced.unwrap_or_default();
     let children = build::children(platform, &dereferenced);
@@ -65,7 +102,7 @@ async fn changes(cluster: &Cluster, platform: &Platform, live: &Live) -> Result<
         stream::iter(compared).map(|child| dry_run::change(cluster, platform, child, live)).buffered(CONCURRENCY);
     let mut changes = Vec::new();
     while let Some(outcome) = outcomes.try_next().await? {
-        outcome.notes.iter().for_each(paint::note);
+        notes.extend(outcome.notes);
         changes.extend(outcome.change);
     }
     if is_complete {
@@ -82,7 +119,12 @@ async fn changes(cluster: &Cluster, platform: &Platform, live: &Live) -> Result<
 }
 
 /// What the children depend on; `None` where the operator would wait for it.
-async fn dereference(cluster: &Cluster, platform: &Platform, live: &Live) -> Result<Option<Dereferenced>> {
+async fn dereference(
+    cluster: &Cluster,
+    platform: &Platform,
+    live: &Live,
+    notes: &mut Vec<String>,
+) -> Result<Option<Dereferenced>> {
     let databases = platform.services.iter().filter_map(|settings| settings.database.as_ref());
     let names: BTreeSet<_> =
         platform.kafka_security.secrets().chain(databases.flat_map(DatabaseSecrets::names)).collect();
@@ -93,7 +135,9 @@ async fn dereference(cluster: &Cluster, platform: &Platform, live: &Live) -> Res
                 secrets.insert(name.to_owned(), secret);
             }
             Ok(None) => {}
-            Err(kube::Error::Api(answer)) if answer.code == 403 => return Ok(started_with(platform, live, name)),
+            Err(kube::Error::Api(answer)) if answer.code == 403 => {
+                return Ok(started_with(platform, live, name, notes));
+            }
             Err(error) => bail!("reading Secret {}/{name}: {}", platform.namespace, words(&error)),
         }
     }
@@ -102,15 +146,13 @@ async fn dereference(cluster: &Cluster, platform: &Platform, live: &Live) -> Res
         let databases = known_databases(platform, &secrets)?;
         Ok(Dereferenced { databases, kafka_checksum })
     };
-    Ok(read().map_err(|obstacle: Obstacle| note_missing(&obstacle)).ok())
-}
-
-fn note_missing(obstacle: &Obstacle) {
-    paint::note(format!("{}; until then the operator starts nothing", obstacle.message));
+    let missing =
+        |obstacle: Obstacle| notes.push(format!("{}; until then the operator starts nothing", obstacle.message));
+    Ok(read().map_err(missing).ok())
 }
 
 /// The same as far as the Deployments tell it, for those who may not read one of the Secrets.
-fn started_with(platform: &Platform, live: &Live, secret: &str) -> Option<Dereferenced> {
+fn started_with(platform: &Platform, live: &Live, secret: &str, notes: &mut Vec<String>) -> Option<Dereferenced> {
     let secret = format!("Secret {}/{secret}", platform.namespace);
     let mut known = Dereferenced::default();
     for settings in &platform.services {
@@ -125,9 +167,9 @@ fn started_with(platform: &Platform, live: &Live, secret: &str) -> Option<Derefe
         known.kafka_checksum = known.kafka_checksum.or_else(|| text(KAFKA_CHECKSUM));
     }
     if known.databases.is_empty() {
-        paint::note(format!("you may not read {secret}: what depends on it, the pods, is not compared"));
+        notes.push(format!("you may not read {secret}: what depends on it, the pods, is not compared"));
         return None;
     }
-    paint::note(format!("you may not read {secret}: it is taken for what the pods were started with"));
+    notes.push(format!("you may not read {secret}: it is taken for what the pods were started with"));
     Some(known)
 }

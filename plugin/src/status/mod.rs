@@ -33,10 +33,9 @@ pub(crate) async fn run(cluster: &Cluster, wanted: &Status) -> Result<ExitCode> 
     let pods = pods.map(|list| list.items).map_err(|error| words(&error));
     let lags = lag::read(cluster, pods.as_deref().unwrap_or_default()).await;
     let view = view::view(&platform, pods, lags);
-    let shown = match wanted.output {
-        Some(Output::Json) => serde_json::to_string_pretty(&view)? + "\n",
-        None => show::show(&view, Timestamp::now()),
-    };
-    paint::print(&shown)?;
+    match wanted.output {
+        Some(Output::Json) => paint::print_json(&view)?,
+        None => paint::print(&show::show(&view, Timestamp::now()))?,
+    }
     Ok(if view.ready { ExitCode::SUCCESS } else { ExitCode::from(NOT_READY) })
 }

@@ -1,6 +1,6 @@
 //! `kubectl foodplatform pause`, `resume` and `rollback`.
 
-use foodplatform_operator::api::{FoodPlatform, condition::STALLED};
+use foodplatform_operator::api::{FoodPlatform, FoodService, condition::STALLED};
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
 
@@ -71,6 +71,17 @@ async fn services_go_back_to_the_images_that_were_last_ready() {
     assert!(said.out.contains("would be rolled back"), "{}", said.out);
     let line = "  order: registry.test/food/order:2.0.0 → registry.test/food/order:1.0.0\n";
     assert!(said.out.contains(line), "{}", said.out);
+    let said = world.plugin(&["rollback", "shop", "--dry-run", "-o", "json"]).await;
+    assert_eq!((said.code, said.err.as_str()), (0, ""));
+    let change = |service: FoodService| {
+        let image = |tag: &str| format!("registry.test/food/{service}:{tag}");
+        json!({ "service": service, "from": image("2.0.0"), "to": image("1.0.0") })
+    };
+    let expected = json!({
+        "namespace": world.namespace, "name": "shop", "dryRun": true, "notes": [],
+        "changes": FoodService::ALL.map(change),
+    });
+    assert_eq!(serde_json::from_str::<Value>(&said.out).unwrap(), expected);
     assert_eq!(spec(&world).await, before, "nothing is written");
 
     let said = world.plugin(&["rollback", "shop", "--service", "gateway"]).await;

@@ -50,6 +50,15 @@ fn headers(diff: &str) -> Vec<(&str, &str)> {
     pairs.collect()
 }
 
+/// What the command says to machines, and nothing to people.
+async fn json_of(world: &World) -> Value {
+    let said = world.plugin(&["diff", "shop", "-o", "json"]).await;
+    let told: Value = serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"));
+    let is_different = told["changes"].as_array().is_some_and(|changes| !changes.is_empty());
+    assert_eq!((said.code, said.err.as_str()), (i32::from(is_different), ""));
+    told
+}
+
 #[tokio::test]
 async fn at_rest_nothing_differs() {
     let world = World::start("diffrest").await;
@@ -57,6 +66,8 @@ async fn at_rest_nothing_differs() {
     let said = world.plugin(&["diff", "shop"]).await;
     assert_eq!((said.code, said.out.as_str()), (0, ""), "{}", said.err);
     assert_eq!(said.err, "note: nothing would be changed\n");
+    let told = json_of(&world).await;
+    assert_eq!(told, json!({ "namespace": world.namespace, "name": "shop", "changes": [], "notes": [] }));
     // The autoscaler's replicas are its own affair.
     world.patch::<Deployment>("shop-order", json!({ "spec": { "replicas": 3 } })).await;
     let said = world.plugin(&["diff", "shop"]).await;
@@ -85,6 +96,19 @@ async fn what_differs_is_shown_and_nothing_is_written() {
     for absent in ["theirs: stays\n+", "managedFields", "resourceVersion", "uid: \"\"", "creationTimestamp"] {
         assert!(!said.out.contains(absent), "{absent:?} in {}", said.out);
     }
+
+    let told = json_of(&world).await;
+    let [config, budget] = told["changes"].as_array().unwrap().as_slice() else { panic!("{told}") };
+    let about = |change: &Value| ["action", "kind", "name"].map(|field| change[field].as_str().unwrap().to_owned());
+    assert_eq!(about(config), ["update", "ConfigMap", "shop-delivery"]);
+    assert_eq!(
+        (&config["before"]["data"]["LOG_LEVEL"], &config["after"]["data"]["LOG_LEVEL"]),
+        (&json!("trace"), &json!("info"))
+    );
+    assert_eq!(about(budget), ["create", "PodDisruptionBudget", "shop-mypage"]);
+    assert_eq!((budget.get("before"), &budget["after"]["kind"]), (None, &json!("PodDisruptionBudget")));
+    assert_eq!((&told["name"], &told["namespace"]), (&json!("shop"), &json!(world.namespace)));
+    assert_eq!(told["notes"], json!(["the platform is paused: this is what would be changed after resume"]));
 
     // By the spec: a new image, replicas that pass to an autoscaler, claims that go, a claim that can't shrink.
     world

@@ -1,8 +1,10 @@
 //! The definition as a whole, and what is generated from it.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
-use super::complaints;
+use super::{SAID, complaints, fields, syntax, transitions};
 use crate::{
     api::{FoodPlatform, crd, crd_yaml, reference},
     build::Platform,
@@ -39,6 +41,31 @@ fn every_string_list_and_map_has_a_bound_and_every_field_a_description() {
     }
     let crd = serde_json::to_value(crd().unwrap()).unwrap();
     walk("", &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]);
+}
+
+#[test]
+fn every_rule_says_what_is_wrong_and_is_tested() {
+    fn walk(value: &Value, messages: &mut BTreeSet<String>) {
+        for rule in value["x-kubernetes-validations"].as_array().into_iter().flatten() {
+            let message = rule["message"].as_str().unwrap_or_else(|| panic!("no message: {rule}"));
+            messages.insert(message.to_owned());
+        }
+        match value {
+            Value::Object(fields) => fields.values().for_each(|field| walk(field, messages)),
+            Value::Array(items) => items.iter().for_each(|item| walk(item, messages)),
+            _ => {}
+        }
+    }
+    let mut messages = BTreeSet::new();
+    walk(&serde_json::to_value(crd().unwrap()).unwrap(), &mut messages);
+    assert!(messages.len() > 60, "{}", messages.len());
+    SAID.take();
+    for test in [fields::TESTS, syntax::TESTS, transitions::TESTS].concat() {
+        test();
+    }
+    let said = SAID.take();
+    let unheard: Vec<_> = messages.difference(&said).collect();
+    assert!(unheard.is_empty(), "no test provokes {unheard:#?}");
 }
 
 #[test]

@@ -5,6 +5,32 @@ use serde_json::{Value, json};
 use super::{accepts, complaints, refuses, smallest};
 use crate::api::FoodPlatform;
 
+/// All of them, for [`super::definition`] to see that no rule is without a test.
+pub(super) const TESTS: &[fn()] = &[
+    takes_the_smallest_platform,
+    name,
+    images,
+    replicas_or_autoscaling,
+    min_and_max_replicas,
+    cooking_and_delivery_times,
+    time_outs,
+    circuit_breakers,
+    databases,
+    pods,
+    resources,
+    bootstrap_servers,
+    topics,
+    kafka_security,
+    database,
+    logs,
+    access_modes,
+    node_port,
+    ways_to_the_gateway,
+    whose_topics_these_are,
+    rollouts,
+    network_policies,
+];
+
 #[test]
 fn takes_the_smallest_platform() {
     assert_eq!(complaints(&smallest(), None), Vec::<String>::new());
@@ -23,7 +49,14 @@ fn name() {
 fn images() {
     let good = [json!("docker.io"), json!("localhost:5000"), json!("ghcr.io/a/b-c_d"), json!("localhost/food")];
     accepts("spec.image.registry", &good);
-    let bad = [json!("https://ghcr.io"), json!("ghcr.io/"), json!("ghcr.io/A"), json!("ghcr.io/a:1"), json!("")];
+    let bad = [
+        json!("https://ghcr.io"),
+        json!("ghcr.io/"),
+        json!("ghcr.io/A"),
+        json!("ghcr.io/a:1"),
+        json!("a:65536"),
+        json!(""),
+    ];
     refuses("spec.image.registry", &bad, "registry: ");
     accepts("spec.image.tag", &[json!("latest"), json!("1.4.0-rc.1_x")]);
     refuses("spec.image.tag", &[json!("-1"), json!("a b"), json!("a:b"), json!("")], "tag: ");
@@ -149,7 +182,7 @@ fn resources() {
     refuses(path, &["1Gi", "50 m", "-1", "1e3", ""].map(cpu), "cpu: ");
     let memory = |memory: &str| json!({ "limits": { "memory": memory } });
     accepts(path, &["128Mi", "1.5Gi", "128000000"].map(memory));
-    refuses(path, &["128m", "128mb", "1E", ""].map(memory), "memory: ");
+    refuses(path, &["128m", "128mb", "1E", "1025Ti", "999999999999Ti", ""].map(memory), "memory: ");
     for (resource, low, high) in [("cpu", "500m", "1"), ("memory", "1023Mi", "1Gi")] {
         let both =
             |request: &str, limit: &str| json!({ "requests": { resource: request }, "limits": { resource: limit } });
@@ -162,7 +195,21 @@ fn resources() {
 fn bootstrap_servers() {
     let path = "spec.kafka.bootstrapServers";
     accepts(path, &["kafka:9092", "a.b.svc.cluster.local:9092,10.0.0.1:9093", "[::1]:9092"].map(|s| json!(s)));
-    let bad = ["kafka", "kafka:9092,", "a:1, b:2", "PLAINTEXT://a:9092", ""].map(|s| json!(s));
+    accepts(path, &["a:1,b:65535,c:65499,d:59999"].map(|s| json!(s)));
+    let bad = [
+        "kafka",
+        "kafka:9092,",
+        "a:1, b:2",
+        "PLAINTEXT://a:9092",
+        "",
+        "a:0",
+        "a:65536",
+        "a:99999",
+        "b:1,a:0",
+        "a:09092",
+        "a:70000,b:1",
+    ]
+    .map(|s| json!(s));
     refuses(path, &bad, "bootstrapServers: ");
 }
 
@@ -219,8 +266,9 @@ fn database() {
 
 #[test]
 fn logs() {
-    accepts("spec.logs.level", &["info", "info,sqlx=warn", "order::store=debug"].map(|s| json!(s)));
-    refuses("spec.logs.level", &["in fo", "info;", ""].map(|s| json!(s)), "level: ");
+    accepts("spec.logs.level", &["info", "off", "info,sqlx=warn", "order::store=debug,warn"].map(|s| json!(s)));
+    let bad = ["in fo", "info;", "", "inof", "info,", "sqlx=loud", "=warn", "sqlx"];
+    refuses("spec.logs.level", &bad.map(|s| json!(s)), "level: ");
     accepts("spec.logs.maxTotalSize", &["1Mi", "104857600", "1.5Gi"].map(|s| json!(s)));
     refuses(
         "spec.logs.maxTotalSize",

@@ -3,11 +3,12 @@
 
 mod definition;
 mod fields;
+mod syntax;
 mod transitions;
 
-use std::sync::LazyLock;
+use std::{cell::RefCell, collections::BTreeSet, sync::LazyLock};
 
-use kube::core::cel::Validator;
+use kube::core::cel::{CompiledSchema, Validator, compile_schema};
 use serde_json::{Value, json};
 
 use super::crd;
@@ -37,14 +38,23 @@ fn with(path: &str, value: Value) -> Value {
     platform
 }
 
+thread_local! {
+    /// What the rules have said in this thread, that is in one test.
+    static SAID: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
+}
+
 /// What the rules say against `new`, in place of `old`.
 fn complaints(new: &Value, old: Option<&Value>) -> Vec<String> {
-    static CRD: LazyLock<Value> = LazyLock::new(|| serde_json::to_value(crd().unwrap()).unwrap());
-    let schema = &CRD["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
-    match Validator::new().validate(schema, new, old) {
+    static SCHEMA: LazyLock<CompiledSchema> = LazyLock::new(|| {
+        let crd = serde_json::to_value(crd().unwrap()).unwrap();
+        compile_schema(&crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"])
+    });
+    let complaints: Vec<_> = match Validator::new().validate_compiled(&SCHEMA, new, old) {
         Ok(()) => Vec::new(),
         Err(errors) => errors.into_vec().into_iter().map(|error| error.message).collect(),
-    }
+    };
+    SAID.with_borrow_mut(|said| said.extend(complaints.iter().cloned()));
+    complaints
 }
 
 fn accepts(path: &str, values: &[Value]) {

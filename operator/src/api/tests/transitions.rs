@@ -4,6 +4,9 @@ use serde_json::{Value, json};
 
 use super::{complaints, smallest, with};
 
+/// All of them, for [`super::definition`] to see that no rule is without a test.
+pub(super) const TESTS: &[fn()] = &[the_topic_prefix_is_immutable, log_claims_keep_their_class_and_access_modes];
+
 /// A change from one value at `path` to another; null is its absence.
 fn change(path: &str, from: Value, to: Value) -> Vec<String> {
     let without_null = |value: Value| if value.is_null() { smallest() } else { with(path, value) };

@@ -6,7 +6,7 @@ use k8s_openapi::api::{apps::v1::Deployment, autoscaling::v2::HorizontalPodAutos
 
 use crate::{
     api::Reason,
-    api::{AutoscalingStatus, ServiceStatus},
+    api::{AutoscalingStatus, ServiceStatus, defaults},
     build::{Platform, Replicas, ServiceSettings, labels},
     controller::{obstacle::Obstacle, pods, rollout},
 };
@@ -41,6 +41,7 @@ pub(super) fn view(
     let Some(deployment) = deployment else {
         let desired = match &settings.replicas {
             Replicas::Fixed(replicas) => *replicas,
+            Replicas::Anyones => defaults::REPLICAS,
             Replicas::Automatic(autoscaling) => autoscaling.min,
         };
         let (image, failed_rollout) = (settings.image.clone(), settings.rolled_back.clone());
@@ -63,7 +64,7 @@ pub(super) fn view(
     let seen = deployment.status.clone().unwrap_or_default();
     let replicas = spec.and_then(|spec| spec.replicas).unwrap_or(1);
     let desired = match &settings.replicas {
-        Replicas::Fixed(_) => replicas,
+        Replicas::Fixed(_) | Replicas::Anyones => replicas,
         // With fewer than its fewest the autoscaler has yet to begin.
         Replicas::Automatic(autoscaling) => replicas.max(autoscaling.min),
     };
