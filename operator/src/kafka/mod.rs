@@ -3,6 +3,7 @@
 //! [`plan`] decides (pure), [`direct`] carries it out by Kafka's admin protocol, and [`keeper`] runs the checks beside
 //! the reconciliations, so that a Kafka that doesn't answer holds up nothing else.
 
+mod answers;
 pub(crate) mod connection;
 pub(crate) mod direct;
 pub(crate) mod keeper;
