@@ -9,9 +9,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where something is amiss")]
 
 mod admission;
+mod broker;
+mod calls;
 mod cancellation_tokens;
 mod children;
 mod conditions;
+mod delays;
 mod deletion;
 mod disturbed;
 mod door;
@@ -19,6 +22,7 @@ mod installation;
 mod interference;
 mod kafka_security;
 mod kubelet;
+mod life;
 mod lifecycle;
 mod mesh;
 mod network_policies;
@@ -27,6 +31,7 @@ mod paths;
 mod replicas;
 mod rights;
 mod rollouts;
+mod state;
 mod strimzi;
 mod topics;
 mod undecodable;
