@@ -1,17 +1,19 @@
 //! What can come between an operator and the API server: every request goes through here.
 
 use std::{
-    collections::{HashMap, HashSet},
-    hash::{DefaultHasher, Hash as _, Hasher as _},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
+use bytes::Bytes;
 use foodplatform_operator::client;
 use futures::future::pending;
-use http::{Method, Request, Response};
+use http::{Request, Response};
+use http_body_util::BodyExt as _;
 use kube::{
     Client,
     client::{Body, ClientBuilder},
@@ -20,17 +22,20 @@ use kube::{
 use tokio::sync::watch;
 use tower::BoxError;
 
-use crate::news::{self, News};
+use crate::{
+    calls::{Call, Calls},
+    news::{self, News},
+};
 
 /// What goes wrong with requests.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Plan {
     /// Nothing.
     Nothing,
-    /// The operator ends at every `stride`th write, counted from `first` over all its lives.
-    End { first: usize, stride: usize, moment: Moment },
-    /// Each kind of call (verb and resource) that falls to this `share` of so many fails once.
-    FailOnce { how: Failure, share: u64, of: u64 },
+    /// The operator ends at each of these writes.
+    End { at: Arc<Calls>, moment: Moment },
+    /// Each of these calls fails once.
+    FailOnce { at: Arc<Calls>, how: Failure },
     /// One kind of call (verb and resource) always fails with this status.
     Refuse { call: &'static str, code: u16 },
     /// Each event of each watch that falls to this `share` of so many is lost, and with it whatever comes until the watch
@@ -38,8 +43,8 @@ pub(crate) enum Plan {
     Lose { share: usize, of: usize },
     /// Whatever is told of FoodPlatforms has a text of another in the place of one, of the same length.
     Garble { from: &'static str, to: &'static str },
-    /// The watches of these resources stand still while the platform is changed.
-    Freeze { resources: &'static [&'static str] },
+    /// While [`Interference::hold_back`] says so, the watch of this resource stands still, and lists of it tell of the past.
+    Delay { resource: String },
 }
 
 /// When an operator ends.
@@ -68,13 +73,21 @@ pub(crate) enum Failure {
 #[derive(Debug)]
 pub(crate) struct Interference {
     plan: Plan,
-    writes: AtomicUsize,
-    failed: Mutex<HashSet<String>>,
+    /// What the platform goes through.
+    stage: Mutex<&'static str>,
+    /// How many calls of each name got through.
+    through: Mutex<BTreeMap<Call, usize>>,
+    /// Those that the plan is about and that were met.
+    met: Mutex<Calls>,
     /// How many events there were, by watch.
     events: Arc<Mutex<HashMap<String, usize>>>,
     /// How many of them were lost.
     lost: Arc<AtomicUsize>,
-    frozen: watch::Sender<bool>,
+    delayed: watch::Sender<bool>,
+    /// The last list of what the plan delays, and what it was answered a while ago.
+    past: Mutex<(Option<Request<()>>, Option<Bytes>)>,
+    /// How many lists told of the past.
+    late: AtomicUsize,
     /// The queries of lists.
     lists: Mutex<HashSet<String>>,
     /// How many operators have ended.
@@ -85,19 +98,33 @@ impl Interference {
     pub(crate) fn new(plan: Plan) -> Arc<Self> {
         Arc::new(Self {
             plan,
-            writes: AtomicUsize::new(0),
-            failed: Mutex::default(),
+            stage: Mutex::new("create"),
+            through: Mutex::default(),
+            met: Mutex::default(),
             events: Arc::default(),
             lost: Arc::default(),
-            frozen: watch::Sender::new(false),
+            delayed: watch::Sender::new(false),
+            past: Mutex::default(),
+            late: AtomicUsize::new(0),
             lists: Mutex::default(),
             ended: watch::Sender::new(0),
         })
     }
 
-    /// How many writes there were.
-    pub(crate) fn writes(&self) -> usize {
-        self.writes.load(Ordering::SeqCst)
+    /// From now on the platform goes through this.
+    pub(crate) fn enter(&self, stage: &'static str) {
+        *self.stage.lock().unwrap() = stage;
+    }
+
+    /// The calls that got through.
+    pub(crate) fn calls(&self) -> Calls {
+        let through = self.through.lock().unwrap();
+        through.iter().flat_map(|(call, count)| (0..*count).map(|after| Call { after, ..call.clone() })).collect()
+    }
+
+    /// The calls at which the operator ended, or that failed.
+    pub(crate) fn met(&self) -> Calls {
+        self.met.lock().unwrap().clone()
     }
 
     /// How many events were lost.
@@ -110,19 +137,82 @@ impl Interference {
         self.lists.lock().unwrap().clone()
     }
 
-    /// Begins to freeze what the plan names, or ends it.
-    pub(crate) fn freeze(&self, is_frozen: bool) {
-        self.frozen.send_replace(is_frozen);
+    /// How many lists told of the past.
+    pub(crate) fn late(&self) -> usize {
+        self.late.load(Ordering::SeqCst)
     }
 
-    /// The calls that failed.
-    pub(crate) fn failed(&self) -> HashSet<String> {
-        self.failed.lock().unwrap().clone()
+    /// Keeps the present for those who are to be told of the past. `None`: nobody has asked for it so far.
+    pub(crate) async fn keep(&self, client: &Client) -> Option<()> {
+        let list = self.past.lock().unwrap().0.clone()?;
+        let answer = client.send(list.map(|()| Body::empty())).await.unwrap();
+        let answer = answer.into_body().collect().await.unwrap().to_bytes();
+        self.past.lock().unwrap().1 = Some(answer);
+        Some(())
+    }
+
+    /// Holds the news that the plan delays back for so long.
+    pub(crate) async fn delay(&self, time: Duration) {
+        self.hold_back(true);
+        tokio::time::sleep(time).await;
+        self.hold_back(false);
+    }
+
+    /// Begins to hold the news back that the plan delays, or ends it.
+    pub(crate) fn hold_back(&self, is_delayed: bool) {
+        self.delayed.send_replace(is_delayed);
+    }
+
+    /// Ends the operator.
+    pub(crate) fn end(&self) {
+        self.ended.send_modify(|ended| *ended += 1);
     }
 
     /// How many operators have ended so far, and news of it.
     pub(crate) fn ended(&self) -> watch::Receiver<usize> {
         self.ended.subscribe()
+    }
+
+    /// The call with its place among those of its name.
+    pub(crate) fn numbered(&self, call: Call) -> Call {
+        let call = Call { stage: *self.stage.lock().unwrap(), ..call };
+        let after = self.through.lock().unwrap().get(&call).copied().unwrap_or_default();
+        Call { after, ..call }
+    }
+
+    /// The call got through.
+    pub(crate) fn went_through(&self, call: &Call) {
+        *self.through.lock().unwrap().entry(Call { after: 0, ..call.clone() }).or_default() += 1;
+    }
+
+    /// When the operator is to end by this write.
+    pub(crate) fn end_at(&self, write: &Call) -> Option<Moment> {
+        match &self.plan {
+            Plan::End { at, moment } if at.contains(write) && !self.met.lock().unwrap().contains(write) => {
+                Some(*moment)
+            }
+            _ => None,
+        }
+    }
+
+    /// The operator ends by this write, and does no more.
+    pub(crate) fn end_by(&self, write: Call) {
+        self.met.lock().unwrap().insert(write);
+        self.end();
+    }
+
+    /// How a call is to fail.
+    fn fail(&self, call: &Call) -> Option<Failure> {
+        match &self.plan {
+            Plan::FailOnce { at, how } if at.contains(call) => {
+                self.met.lock().unwrap().insert(call.clone()).then_some(*how)
+            }
+            Plan::Refuse { call: refused, code } if call.kind() == *refused => {
+                self.met.lock().unwrap().insert(call.clone());
+                Some(Failure::Status(*code))
+            }
+            _ => None,
+        }
     }
 
     /// A client for one life of an operator.
@@ -137,85 +227,85 @@ impl Interference {
     }
 
     async fn pass(&self, client: &Client, life: usize, request: Request<Body>) -> Result<Response<News>, BoxError> {
-        let ask = async |request| client.send(request).await.map_err(BoxError::from);
-        let send = async |request| Ok(ask(request).await?.map(news::untouched));
         if *self.ended.borrow() != life {
             // This operator is no more.
             return pending().await;
         }
-        let call = call(&request);
-        if request.method() == Method::GET && !call.starts_with("WATCH") {
+        let call = self.numbered(Call::new(&request));
+        if call.is_read() && !call.is_watch() {
             self.lists.lock().unwrap().insert(request.uri().query().unwrap_or_default().to_owned());
         }
-        match self.plan {
-            Plan::End { first, stride, moment } if is_write(&request) => {
-                let write = self.writes.fetch_add(1, Ordering::SeqCst);
-                if write < first || !(write - first).is_multiple_of(stride) {
-                    return send(request).await;
-                }
-                if moment == Moment::After {
-                    send(request).await?;
-                }
-                self.ended.send_modify(|ended| *ended += 1);
-                pending().await
+        let end = self.end_at(&call);
+        if end == Some(Moment::Before) {
+            self.end_by(call);
+            return pending().await;
+        }
+        let failure = self.fail(&call);
+        match failure {
+            Some(Failure::Status(code)) => return Ok(refusal(code).map(news::untouched)),
+            Some(Failure::Reset) => return Err("connection reset".into()),
+            Some(Failure::Silence) => return pending().await,
+            Some(Failure::AnswerLost) | None => {}
+        }
+        if let Some(past) = self.of_the_past(&call, &request) {
+            return Ok(Response::new(news::untouched(Body::from(past.to_vec()))));
+        }
+        let answer = client.send(request).await?;
+        let is_done = answer.status().is_success();
+        if call.is_read() || is_done {
+            self.went_through(&call);
+        }
+        if end == Some(Moment::After) && is_done {
+            self.end_by(call);
+            return pending().await;
+        }
+        if failure.is_some() {
+            return Err("connection closed before the answer".into());
+        }
+        Ok(answer.map(|answer| self.told(&call, answer)))
+    }
+
+    /// What a list is answered that is to tell of the past.
+    fn of_the_past(&self, call: &Call, request: &Request<Body>) -> Option<Bytes> {
+        match &self.plan {
+            Plan::Delay { resource } if call.is_list() && call.is_to(resource) => {
+                let mut past = self.past.lock().unwrap();
+                let mut list = Request::new(());
+                (*list.method_mut(), *list.uri_mut()) = (request.method().clone(), request.uri().clone());
+                *list.headers_mut() = request.headers().clone();
+                past.0 = Some(list);
+                let told = past.1.clone().filter(|_| *self.delayed.borrow());
+                self.late.fetch_add(usize::from(told.is_some()), Ordering::SeqCst);
+                told
             }
-            Plan::FailOnce { how, share, of }
-                if hash(&call) % of == share && self.failed.lock().unwrap().insert(call.clone()) =>
-            {
-                match how {
-                    Failure::Status(code) => Ok(refusal(code).map(news::untouched)),
-                    Failure::Reset => Err("connection reset".into()),
-                    Failure::AnswerLost => {
-                        send(request).await?;
-                        Err("connection closed before the answer".into())
-                    }
-                    Failure::Silence => pending().await,
-                }
-            }
-            Plan::Refuse { call: refused, code } if call == refused => {
-                self.failed.lock().unwrap().insert(call);
-                Ok(refusal(code).map(news::untouched))
-            }
-            Plan::Lose { share, of } if call.starts_with("WATCH") => {
+            _ => None,
+        }
+    }
+
+    /// What is told of an answer.
+    fn told(&self, call: &Call, answer: Body) -> News {
+        match &self.plan {
+            Plan::Lose { share, of } if call.is_watch() => {
+                let (share, of, watch) = (*share, *of, call.kind());
                 let (events, lost) = (Arc::clone(&self.events), Arc::clone(&self.lost));
-                let is_lost = move || {
+                news::losing(answer, move || {
                     let mut events = events.lock().unwrap();
-                    let event = events.entry(call.clone()).or_default();
+                    let event = events.entry(watch.clone()).or_default();
                     *event += 1;
                     let is_lost = *event % of == share;
                     lost.fetch_add(usize::from(is_lost), Ordering::SeqCst);
                     is_lost
-                };
-                Ok(ask(request).await?.map(|watch| news::losing(watch, is_lost)))
+                })
             }
-            Plan::Garble { from, to } if call.ends_with(" foodplatforms") && !is_write(&request) => {
-                Ok(ask(request).await?.map(|answer| news::garbling(answer, from, to)))
+            Plan::Garble { from, to } if call.is_read() && call.is_to("foodplatforms") => {
+                news::garbling(answer, from, to)
             }
-            Plan::Freeze { resources }
-                if call.strip_prefix("WATCH ").is_some_and(|resource| resources.contains(&resource)) =>
-            {
-                Ok(ask(request).await?.map(|watch| news::freezing(watch, self.frozen.subscribe())))
+            Plan::Delay { resource } if call.is_watch() && call.is_to(resource) => {
+                news::freezing(answer, self.delayed.subscribe())
             }
-            _ => {
-                self.writes.fetch_add(usize::from(is_write(&request)), Ordering::SeqCst);
-                send(request).await
-            }
+            _ => news::untouched(answer),
         }
     }
-}
-
-/// Verb and resource, such as `PATCH deployments`.
-fn call(request: &Request<Body>) -> String {
-    let mut parts = request.uri().path().split('/').skip_while(|part| *part != "namespaces").skip(2);
-    let (resource, _, subresource) = (parts.next().unwrap_or("other"), parts.next(), parts.next());
-    let watches = request.uri().query().is_some_and(|query| query.contains("watch=true"));
-    let verb = if watches { "WATCH" } else { request.method().as_str() };
-    format!("{verb} {resource}{}", subresource.map(|sub| format!("/{sub}")).unwrap_or_default())
-}
-
-/// Whether it changes anything that matters: an event tells of it only.
-fn is_write(request: &Request<Body>) -> bool {
-    request.method() != Method::GET && !call(request).contains("events")
 }
 
 fn refusal(code: u16) -> Response<Body> {
@@ -237,10 +327,4 @@ fn refusal(code: u16) -> Response<Body> {
     let mut answer = Response::new(Body::from(serde_json::to_vec(&status).unwrap()));
     *answer.status_mut() = code.try_into().unwrap();
     answer
-}
-
-fn hash(text: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
-    hasher.finish()
 }

@@ -9,10 +9,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where something is amiss")]
 
 mod admission;
+mod broker;
+mod calls;
 mod cancellation_tokens;
 mod children;
 mod claims;
 mod conditions;
+mod delays;
 mod deletion;
 mod disturbed;
 mod door;
@@ -21,6 +24,7 @@ mod interference;
 mod kafka;
 mod kafka_security;
 mod kubelet;
+mod life;
 mod lifecycle;
 mod mesh;
 mod network_policies;
@@ -30,6 +34,7 @@ mod replicas;
 mod rights;
 mod rollouts;
 mod scaling;
+mod state;
 mod strimzi;
 mod topics;
 mod undecodable;

@@ -96,16 +96,16 @@ async fn a_setting_that_is_no_longer_asked_for_is_taken_back() {
 /// As the operator of another cluster does that has a platform of the same name.
 #[tokio::test]
 async fn a_topic_that_somebody_else_makes_after_it_was_announced_is_theirs() {
-    let interference = Interference::new(Plan::Freeze { resources: &["configmaps"] });
+    let interference = Interference::new(Plan::Delay { resource: "configmaps".to_owned() });
     let world = World::disturbed("overtaken", &interference).await;
     // What it has recorded it doesn't hear of, and waits.
-    interference.freeze(true);
+    interference.hold_back(true);
     world.shop(json!({ "kafka": { "deletionPolicy": "Delete" } })).await;
     eventually("the announcement", || world.get::<ConfigMap>("shop-topics")).await;
     let (menu, cook) = (format!("{}.shop.menu", world.namespace), format!("{}.shop.cook", world.namespace));
     let kafka = Kafka::connect();
     kafka.create(&menu, 1).await;
-    interference.freeze(false);
+    interference.hold_back(false);
     let shop = world.shop_when("told", |shop| is(shop, TOPICS_READY, "False", "TopicConflict")).await;
     assert!(message(&shop, TOPICS_READY).contains(&menu), "{}", message(&shop, TOPICS_READY));
     assert_eq!((kafka.partitions(&menu), kafka.partitions(&cook)), (1, 3));

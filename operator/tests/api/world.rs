@@ -89,15 +89,19 @@ impl World {
                     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
                     let runtime = guard(runtime, Runtime::shutdown_background);
                     let (interference, scope, stop) = (Arc::clone(&interference), scope.clone(), stop.clone());
+                    let fence = Fence::open();
+                    let its_fence = fence.clone();
                     let operator = runtime.spawn(async move {
                         // With connections of its own, which end with it.
                         let client = interference.client(&client().await);
-                        controller::run(client, Fence::open(), &scope, Some("test".into()), stop, || {}).await;
+                        controller::run(client, its_fence, &scope, Some("test".into()), stop, || {}).await;
                     });
                     let stopped = tokio::select! {
                         stopped = operator => { stopped.unwrap(); true }
                         _ = ended.changed() => false,
                     };
+                    // A thread that is about to ask Kafka for something goes on.
+                    fence.close();
                     drop(runtime);
                     if stopped {
                         return;
@@ -261,9 +265,8 @@ impl World {
         let last = Mutex::new(None);
         let seen = eventually(what, || async {
             let shop = self.get::<FoodPlatform>("shop").await?;
-            let current = shop.status.as_ref().and_then(|s| s.observed_generation) == shop.metadata.generation;
             *last.lock().unwrap() = Some(shop.clone());
-            (current && wanted(&shop)).then_some(shop)
+            (is_current(&shop) && wanted(&shop)).then_some(shop)
         });
         match tokio::time::timeout(PATIENCE, seen).await {
             Ok(shop) => shop,
@@ -297,7 +300,8 @@ pub(crate) fn database_url() -> String {
     std::env::var("TEST_DATABASE_URL").expect("TEST_DATABASE_URL is the URL of a PostgreSQL to test with")
 }
 
-fn merge(into: &mut Value, from: Value) {
+/// Lays `from` over `into`.
+pub(crate) fn merge(into: &mut Value, from: Value) {
     match (into, from) {
         (Value::Object(into), Value::Object(from)) => {
             for (key, value) in from {
@@ -306,6 +310,11 @@ fn merge(into: &mut Value, from: Value) {
         }
         (into, from) => *into = from,
     }
+}
+
+/// Whether the status is about the present spec.
+pub(crate) fn is_current(shop: &FoodPlatform) -> bool {
+    shop.status.as_ref().and_then(|status| status.observed_generation) == shop.metadata.generation
 }
 
 /// Whether a condition has that status and reason.
@@ -339,7 +348,7 @@ where
     }
 }
 
-async fn client() -> Client {
+pub(crate) async fn client() -> Client {
     let path = std::env::var_os("TEST_KUBECONFIG").expect("TEST_KUBECONFIG names the kubeconfig of a control plane");
     let kubeconfig = Kubeconfig::read_from(PathBuf::from(path)).unwrap();
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();

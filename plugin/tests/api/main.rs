@@ -5,6 +5,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where something is amiss")]
 
+#[path = "../../../operator/tests/api/calls.rs"]
+#[allow(dead_code, reason = "the operator's tests use it")]
+mod calls;
 mod changes;
 mod diff;
 mod errors;

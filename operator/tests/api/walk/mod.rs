@@ -20,8 +20,8 @@ use kube::{
 use serde_json::{Value, json};
 
 use crate::{
-    disturbed::{self, State},
     kubelet::Fate,
+    state::{self, State},
     world::{World, database_url as url, eventually, is, message, shop},
 };
 
@@ -36,9 +36,9 @@ async fn settled(world: &World) -> State {
         matches(world, &shop).await.ok()
     })
     .await;
-    let mut state = disturbed::settled(world).await;
+    let mut state = state::settled(world).await;
     // They only grow, and the condition says so.
-    state.retain(|name, _| !name.starts_with("topic "));
+    state.retain(|name, _| !name.starts_with("topic ") && !name.starts_with("FoodPlatform "));
     state
 }
 
