@@ -17,6 +17,7 @@ use crate::{
     postgres::Database,
     preflight,
     program::Program,
+    registry::{self, Registry},
     sandbox::Sandbox,
     wait,
 };
@@ -86,11 +87,15 @@ impl Cluster {
             let postgres = scope.spawn(|| start.postgres(&database, progress.step("start PostgreSQL")));
             let step = progress.step("start Kubernetes");
             let kubeconfig = components.kubeconfig();
+            let registry = registry(instance)?;
+            let serving = registry.prepare()?;
+            start.program(&serving, &step)?;
             start.program(&components.etcd(), &step)?;
             start.program(&components.apiserver(), &step)?;
             start.program(&node.containerd(), &step)?;
             start.ready(&node.containerd(), || containerd_answers(instance))?;
             images::load_pause(instance, &step)?;
+            start.ready(&serving, || registry.answers())?;
             start.ready(&components.apiserver(), || is_ready(binaries, &kubeconfig))?;
             for program in [
                 components.controller_manager(),
@@ -159,6 +164,11 @@ impl Cluster {
         format!("{}:{}", self.instance.node_address(), Dependencies::KAFKA_HOST_PORT)
     }
 
+    /// The registry that this machine pushes images to, by plain HTTP, and that the node pulls them from: HOST:PORT.
+    pub fn registry(&self) -> String {
+        registry::address(&self.instance).to_string()
+    }
+
     /// PostgreSQL's URL for clients on this machine.
     ///
     /// # Errors
@@ -180,6 +190,11 @@ impl Cluster {
 fn database(instance: &Instance) -> Result<Database> {
     let address = SocketAddr::from((instance.node_address(), Dependencies::POSTGRES_PORT));
     Database::at(&instance.state().join("postgresql"), address)
+}
+
+/// The instance's registry.
+fn registry(instance: &Instance) -> Result<Registry> {
+    Registry::at(&instance.state().join("registry"), registry::address(instance))
 }
 
 /// The instance's namespaces: those that run, or new ones.

@@ -14,8 +14,13 @@ use crate::{Instance, Step, cache::checksum, exec, preflight::on_path, repositor
 /// The services of a platform, by the names of their binaries and images.
 pub const SERVICES: [&str; 5] = ["order", "cook", "delivery", "mypage", "gateway"];
 
+/// All images: the operator's and the services'.
+pub const IMAGES: [&str; 6] = ["operator", "order", "cook", "delivery", "mypage", "gateway"];
+
 /// The image of every pod's sandbox.
 pub(crate) const PAUSE_IMAGE: &str = "localhost/pause:1";
+
+const OPERATOR: &str = "operator";
 
 const TARGET: &str = "x86_64-unknown-linux-musl";
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -46,30 +51,47 @@ pub struct Images {
     images: Vec<Image>,
 }
 
+/// How a registry is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// As a registry on the Internet has to be.
+    Tls,
+    /// As one that is only for this machine may be.
+    PlainHttp,
+}
+
 impl Images {
     /// Compiles the static binaries and names their images after their contents: what has not changed keeps its name.
     ///
     /// # Errors
     /// When the compiler fails, with its own words.
     pub fn compile(registry: &str, step: &Step) -> Result<Self> {
-        let mut packages = vec![("foodplatform-operator", "operator")];
-        packages.extend(SERVICES.map(|service| (service, service)));
-        let directory = build_static(&packages.iter().map(|(package, _)| *package).collect::<Vec<_>>(), step)?;
+        let directory = compile(&IMAGES, step)?;
         let dockerfile = repository().join("Dockerfile");
         let tag = |binaries: &[&str]| {
             let mut files: Vec<PathBuf> = binaries.iter().map(|binary| directory.join(binary)).collect();
             files.push(dockerfile.clone());
             checksum(&files.iter().map(PathBuf::as_path).collect::<Vec<_>>(), &[])
         };
-        let (operator_tag, services_tag) = (tag(&["operator"])?, tag(&SERVICES)?);
-        let images = packages
-            .into_iter()
-            .map(|(package, binary)| {
-                let tag = if binary == "operator" { &operator_tag } else { &services_tag };
-                Image { package, binary, reference: format!("{registry}/{binary}:{tag}") }
-            })
-            .collect();
-        Ok(Self { registry: registry.to_owned(), operator_tag, services_tag, images })
+        Ok(Self::named(registry, &IMAGES, tag(&["operator"])?, tag(&SERVICES)?))
+    }
+
+    /// Compiles the static binaries of those images, all of which get this tag.
+    ///
+    /// # Errors
+    /// When the compiler fails, with its own words.
+    pub fn compile_as(registry: &str, tag: &str, binaries: &[&'static str], step: &Step) -> Result<Self> {
+        compile(binaries, step)?;
+        Ok(Self::named(registry, binaries, tag.to_owned(), tag.to_owned()))
+    }
+
+    fn named(registry: &str, binaries: &[&'static str], operator_tag: String, services_tag: String) -> Self {
+        let image = |&binary| {
+            let tag = if binary == OPERATOR { &operator_tag } else { &services_tag };
+            Image { package: package(binary), binary, reference: format!("{registry}/{binary}:{tag}") }
+        };
+        let images = binaries.iter().map(image).collect();
+        Self { registry: registry.to_owned(), operator_tag, services_tag, images }
     }
 
     /// The images one by one.
@@ -77,19 +99,27 @@ impl Images {
         self.images.iter()
     }
 
-    /// Builds the images and pushes them to their registry, with whichever of docker, podman and buildah is there.
+    /// Builds the images and pushes them to their registry, with whichever of docker, podman and buildah is there. Docker
+    /// speaks plain HTTP only where its daemon was told so, and is left out then.
     ///
     /// # Errors
     /// When none of them is there, or it fails, with its own words.
-    pub fn push(&self, step: &Step) -> Result<()> {
-        let Some(tool) = ["docker", "podman", "buildah"].into_iter().find(|tool| on_path(tool)) else {
-            bail!("none of docker, podman and buildah is on PATH: install one to build and push images");
+    pub fn push(&self, transport: Transport, step: &Step) -> Result<()> {
+        let tools: &[&str] = match transport {
+            Transport::Tls => &["docker", "podman", "buildah"],
+            Transport::PlainHttp => &["buildah", "podman"],
         };
+        let Some(tool) = tools.iter().find(|tool| on_path(tool)) else {
+            bail!("there is no {} on PATH: install one to build and push images", tools.join(" or "));
+        };
+        let storage = tempfile::tempdir()?;
+        let command = || if *tool == "buildah" { buildah(storage.path()) } else { Command::new(tool) };
+        let insecure = (transport == Transport::PlainHttp).then_some("--tls-verify=false");
         for image in &self.images {
             step.message(&format!("{tool} push {}", image.reference));
             stage(image.binary)?;
-            exec::run(Command::new(tool).args(build_arguments(image.binary, &image.reference)))?;
-            exec::run(Command::new(tool).args(["push", &image.reference]))?;
+            exec::run(command().args(build_arguments(image.binary, &image.reference)))?;
+            exec::run(command().arg("push").args(insecure).arg(&image.reference))?;
         }
         Ok(())
     }
@@ -128,6 +158,15 @@ impl Images {
         }
         Ok(format!("{}{NEXT}", self.services_tag))
     }
+}
+
+fn compile(binaries: &[&'static str], step: &Step) -> Result<PathBuf> {
+    build_static(&binaries.iter().map(|binary| package(binary)).collect::<Vec<_>>(), step)
+}
+
+/// The package that the program of an image belongs to.
+fn package(binary: &'static str) -> &'static str {
+    if binary == OPERATOR { "foodplatform-operator" } else { binary }
 }
 
 /// Compiles `packages` for the images: optimized, static. Returns the directory of the binaries.
@@ -183,20 +222,21 @@ fn ctr(instance: &Instance) -> Command {
 }
 
 /// Builds one image with buildah and writes it to `file`, an OCI archive: with its layers compressed, as a registry has
-/// them. Its storage needs no driver that only a bare machine has.
+/// them.
 fn archive(binary: &str, reference: &str, storage: &Path, file: &Path) -> Result<()> {
     stage(binary)?;
-    let buildah = || {
-        let mut command = Command::new("buildah");
-        command.arg("--root").arg(storage.join("root")).arg("--runroot").arg(storage.join("runroot"));
-        command.args(["--storage-driver", "vfs"]);
-        command
-    };
-    let mut build = buildah();
-    exec::run(build.args(build_arguments(binary, reference)).env("BUILDAH_ISOLATION", "chroot"))?;
-    exec::run(buildah().arg("push").arg(reference).arg(format!("oci-archive:{}:{reference}", file.display())))?;
-    exec::run(buildah().args(["rmi", reference]))?;
+    exec::run(buildah(storage).args(build_arguments(binary, reference)))?;
+    exec::run(buildah(storage).arg("push").arg(reference).arg(format!("oci-archive:{}:{reference}", file.display())))?;
+    exec::run(buildah(storage).args(["rmi", reference]))?;
     Ok(())
+}
+
+/// buildah with a storage of its own, which needs no driver that only a bare machine has.
+fn buildah(storage: &Path) -> Command {
+    let mut command = Command::new("buildah");
+    command.arg("--root").arg(storage.join("root")).arg("--runroot").arg(storage.join("runroot"));
+    command.args(["--storage-driver", "vfs"]).env("BUILDAH_ISOLATION", "chroot");
+    command
 }
 
 /// The same for docker, podman and buildah.

@@ -37,14 +37,15 @@ pub(crate) enum Layer {
 }
 
 /// Runs layers, all of them when none is named, and sums up. A layer that fails does not keep the next from running. Of
-/// those that take servers to run, only the tests whose names hold one of `only`, if there are any.
-pub(crate) fn run(layers: &[Layer], only: &[&str]) -> Result<()> {
+/// those that take servers to run, only the tests whose names hold one of `only`, and of the pure ones only those of
+/// `packages`, if there are any.
+pub(crate) fn run(layers: &[Layer], only: &[&str], packages: &[&str]) -> Result<()> {
     let layers = if layers.is_empty() { Layer::value_variants() } else { layers };
     let mut outcomes = Vec::new();
     for &layer in layers {
         let started = Instant::now();
         let outcome = match layer {
-            Layer::Pure => cargo_test(&["--workspace"], &[]),
+            Layer::Pure => pure(packages),
             Layer::Fuzz => fuzz::run(),
             Layer::Api => api(only),
             Layer::Services => services(only),
@@ -63,6 +64,13 @@ pub(crate) fn run(layers: &[Layer], only: &[&str]) -> Result<()> {
         bail!("{failed} of {} layers failed", outcomes.len());
     }
     Ok(())
+}
+
+fn pure(packages: &[&str]) -> Result<()> {
+    if packages.is_empty() {
+        return cargo_test(&["--workspace"], &[]);
+    }
+    cargo_test(&packages.iter().flat_map(|package| ["--package", package]).collect::<Vec<_>>(), &[])
 }
 
 fn api(only: &[&str]) -> Result<()> {

@@ -4,8 +4,8 @@ use std::{env, thread, time::Instant};
 
 use anyhow::{Result, anyhow};
 use local::{
-    Binaries, Cache, Cluster, Helpers, Images, Instance, Lock, Progress, build_static, install_packages, repository,
-    require_root, require_space, require_tools,
+    Binaries, Cache, Cluster, Helpers, Images, Instance, Lock, Progress, Transport, build_static, install_packages,
+    repository, require_root, require_space, require_tools,
 };
 use tokio::runtime::Runtime;
 
@@ -124,7 +124,7 @@ pub(crate) fn current(registry: &str) -> Result<()> {
     let images = Images::compile(registry.trim_end_matches('/'), &step)?;
     step.done("");
     let step = progress.step("push images");
-    images.push(&step)?;
+    images.push(Transport::Tls, &step)?;
     step.done(registry);
     platform::install_operator(&target, &images, &progress)?;
     if !platform::has_secret(&target)? {
