@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How long one component may take to be ready.
-const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// Programs of ours that a cluster runs.
 pub struct Helpers {
@@ -159,9 +159,13 @@ impl Cluster {
         &self.instance
     }
 
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
     /// Kafka's address for clients on this machine.
     pub fn kafka_bootstrap_servers(&self) -> String {
-        format!("{}:{}", self.instance.node_address(), Dependencies::KAFKA_HOST_PORT)
+        kafka_address(&self.instance).to_string()
     }
 
     /// The registry that this machine pushes images to, by plain HTTP, and that the node pulls them from: HOST:PORT.
@@ -184,6 +188,11 @@ impl Cluster {
     pub fn pods_database_url(&self) -> Result<String> {
         self.database.url(&format!("{}:{}", Dependencies::host("postgresql"), Dependencies::POSTGRES_PORT))
     }
+}
+
+/// Kafka's address for clients on this machine.
+pub(crate) fn kafka_address(instance: &Instance) -> SocketAddr {
+    SocketAddr::from((instance.node_address(), Dependencies::KAFKA_HOST_PORT))
 }
 
 /// The instance's PostgreSQL.
@@ -253,7 +262,7 @@ impl Start<'_> {
 
     fn kafka(&self, instance: &Instance, binaries: &Binaries, step: Step) -> Result<()> {
         let at = |port| SocketAddr::from((instance.node_address(), port));
-        let outside = at(Dependencies::KAFKA_HOST_PORT);
+        let outside = kafka_address(instance);
         let broker = Broker {
             jars: binaries.kafka.clone(),
             directory: instance.state().join("kafka"),
@@ -284,7 +293,7 @@ impl Start<'_> {
     }
 }
 
-fn containerd_answers(instance: &Instance) -> bool {
+pub(crate) fn containerd_answers(instance: &Instance) -> bool {
     let mut command = Command::new("ctr");
     exec::run(command.arg("--address").arg(instance.containerd_socket()).arg("version")).is_ok()
 }

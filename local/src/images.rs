@@ -14,13 +14,8 @@ use crate::{Instance, Step, cache::checksum, exec, preflight::on_path, repositor
 /// The services of a platform, by the names of their binaries and images.
 pub const SERVICES: [&str; 5] = ["order", "cook", "delivery", "mypage", "gateway"];
 
-/// All images: the operator's and the services'.
-pub const IMAGES: [&str; 6] = ["operator", "order", "cook", "delivery", "mypage", "gateway"];
-
 /// The image of every pod's sandbox.
 pub(crate) const PAUSE_IMAGE: &str = "localhost/pause:1";
-
-const OPERATOR: &str = "operator";
 
 const TARGET: &str = "x86_64-unknown-linux-musl";
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -61,37 +56,31 @@ pub enum Transport {
 }
 
 impl Images {
-    /// Compiles the static binaries and names their images after their contents: what has not changed keeps its name.
+    /// Compiles the static binaries and names their images. Without a `tag`, after their contents: what has not changed
+    /// keeps its name.
     ///
     /// # Errors
     /// When the compiler fails, with its own words.
-    pub fn compile(registry: &str, step: &Step) -> Result<Self> {
-        let directory = compile(&IMAGES, step)?;
+    pub fn compile(registry: &str, tag: Option<&str>, step: &Step) -> Result<Self> {
+        let mut packages = vec![("foodplatform-operator", "operator")];
+        packages.extend(SERVICES.map(|service| (service, service)));
+        let directory = build_static(&packages.iter().map(|(package, _)| *package).collect::<Vec<_>>(), step)?;
         let dockerfile = repository().join("Dockerfile");
         let tag = |binaries: &[&str]| {
             let mut files: Vec<PathBuf> = binaries.iter().map(|binary| directory.join(binary)).collect();
             files.push(dockerfile.clone());
-            checksum(&files.iter().map(PathBuf::as_path).collect::<Vec<_>>(), &[])
+            let contents = || checksum(&files.iter().map(PathBuf::as_path).collect::<Vec<_>>(), &[]);
+            tag.map_or_else(contents, |tag| Ok(tag.to_owned()))
         };
-        Ok(Self::named(registry, &IMAGES, tag(&["operator"])?, tag(&SERVICES)?))
-    }
-
-    /// Compiles the static binaries of those images, all of which get this tag.
-    ///
-    /// # Errors
-    /// When the compiler fails, with its own words.
-    pub fn compile_as(registry: &str, tag: &str, binaries: &[&'static str], step: &Step) -> Result<Self> {
-        compile(binaries, step)?;
-        Ok(Self::named(registry, binaries, tag.to_owned(), tag.to_owned()))
-    }
-
-    fn named(registry: &str, binaries: &[&'static str], operator_tag: String, services_tag: String) -> Self {
-        let image = |&binary| {
-            let tag = if binary == OPERATOR { &operator_tag } else { &services_tag };
-            Image { package: package(binary), binary, reference: format!("{registry}/{binary}:{tag}") }
-        };
-        let images = binaries.iter().map(image).collect();
-        Self { registry: registry.to_owned(), operator_tag, services_tag, images }
+        let (operator_tag, services_tag) = (tag(&["operator"])?, tag(&SERVICES)?);
+        let images = packages
+            .into_iter()
+            .map(|(package, binary)| {
+                let tag = if binary == "operator" { &operator_tag } else { &services_tag };
+                Image { package, binary, reference: format!("{registry}/{binary}:{tag}") }
+            })
+            .collect();
+        Ok(Self { registry: registry.to_owned(), operator_tag, services_tag, images })
     }
 
     /// The images one by one.
@@ -160,15 +149,6 @@ impl Images {
     }
 }
 
-fn compile(binaries: &[&'static str], step: &Step) -> Result<PathBuf> {
-    build_static(&binaries.iter().map(|binary| package(binary)).collect::<Vec<_>>(), step)
-}
-
-/// The package that the program of an image belongs to.
-fn package(binary: &'static str) -> &'static str {
-    if binary == OPERATOR { "foodplatform-operator" } else { binary }
-}
-
 /// Compiles `packages` for the images: optimized, static. Returns the directory of the binaries.
 ///
 /// # Errors
@@ -195,6 +175,18 @@ pub fn build_static(packages: &[&str], step: &Step) -> Result<PathBuf> {
 /// Builds the image of pods' sandboxes and loads it.
 pub(crate) fn load_pause(instance: &Instance, step: &Step) -> Result<()> {
     load(instance, &[("pause", PAUSE_IMAGE)], step).map(drop)
+}
+
+/// Builds the image of a program of the workspace that is called as its package, and loads it into the local cluster if that
+/// doesn't have it yet. Returns its name, which is made from what it holds.
+///
+/// # Errors
+/// When the compiler, buildah or containerd fails, with its own words.
+pub fn load_program(instance: &Instance, program: &str, step: &Step) -> Result<String> {
+    let binary = build_static(&[program], step)?.join(program);
+    let reference = format!("localhost/{program}:{}", checksum(&[&binary, &repository().join("Dockerfile")], &[])?);
+    load(instance, &[(program, &reference)], step)?;
+    Ok(reference)
 }
 
 fn load(instance: &Instance, images: &[(&str, &str)], step: &Step) -> Result<usize> {

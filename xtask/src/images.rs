@@ -3,18 +3,15 @@
 use std::fs;
 
 use anyhow::Result;
-use clap::{Args, builder::PossibleValuesParser};
-use local::{IMAGES, Images, Progress, Step, Transport, install_packages, repository};
+use clap::Args;
+use local::{Images, Progress, Transport, install_packages, repository};
 
 /// The registry of images that no registry has.
 const NOWHERE: &str = "localhost/foodplatform";
 
-/// Which images, and what becomes of them.
+/// What the images are called, and what becomes of them.
 #[derive(Args)]
 pub(crate) struct Settings {
-    /// Only these; all six by default
-    #[arg(value_parser = PossibleValuesParser::new(IMAGES), requires = "tag")]
-    names: Vec<String>,
     /// Push them to this registry, with docker, podman or buildah
     #[arg(long, value_name = "REGISTRY")]
     push: Option<String>,
@@ -26,14 +23,15 @@ pub(crate) struct Settings {
     plain_http: bool,
 }
 
-/// Builds images: pushed to a registry, or as archives.
+/// Builds all images: pushed to a registry, or as archives.
 pub(crate) fn build(settings: &Settings) -> Result<()> {
     let progress = Progress::new();
     if settings.push.is_none() {
         install_packages(&progress)?;
     }
     let step = progress.step("compile");
-    let images = settings.compile(&step)?;
+    let registry = settings.push.as_deref().map_or(NOWHERE, |registry| registry.trim_end_matches('/'));
+    let images = Images::compile(registry, settings.tag.as_deref(), &step)?;
     step.done("");
     let step = progress.step("build images");
     if settings.push.is_some() {
@@ -51,14 +49,4 @@ pub(crate) fn build(settings: &Settings) -> Result<()> {
         println!("{}", image.reference);
     }
     Ok(())
-}
-
-impl Settings {
-    fn compile(&self, step: &Step) -> Result<Images> {
-        let registry = self.push.as_deref().map_or(NOWHERE, |registry| registry.trim_end_matches('/'));
-        let Some(tag) = &self.tag else { return Images::compile(registry, step) };
-        let is_wanted = |image: &&str| self.names.is_empty() || self.names.iter().any(|name| name == image);
-        let chosen: Vec<_> = IMAGES.into_iter().filter(is_wanted).collect();
-        Images::compile_as(registry, tag, &chosen, step)
-    }
 }

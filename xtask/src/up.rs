@@ -75,7 +75,7 @@ pub(crate) fn install(instance: &Instance, progress: &Progress) -> Result<Up> {
         let mut images = None;
         let (binaries, cluster) = prepare(instance, progress, || {
             let step = progress.step("compile the images' programs");
-            images = Some(Images::compile(LOCAL_REGISTRY, &step)?);
+            images = Some(Images::compile(LOCAL_REGISTRY, None, &step)?);
             step.done("");
             Ok(())
         })?;
@@ -121,7 +121,7 @@ pub(crate) fn current(registry: &str) -> Result<()> {
     let progress = Progress::new();
     let target = Target::current()?;
     let step = progress.step("compile the images' programs");
-    let images = Images::compile(registry.trim_end_matches('/'), &step)?;
+    let images = Images::compile(registry.trim_end_matches('/'), None, &step)?;
     step.done("");
     let step = progress.step("push images");
     images.push(Transport::Tls, &step)?;
