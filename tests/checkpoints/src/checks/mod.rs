@@ -9,6 +9,7 @@ mod drift;
 mod gateway;
 mod healing;
 mod isolation;
+mod pipeline;
 mod request_response;
 mod saga;
 mod volume;
@@ -60,6 +61,12 @@ pub const ALL: &[Checkpoint] = &[
         name: "gateway",
         claim: "all paths by one address; the way for cancellations between services is closed to everybody else",
         run: |stage| Box::pin(gateway::run(stage)),
+    },
+    Checkpoint {
+        number: 6,
+        name: "pipeline",
+        claim: "from a change through test, static build, images, registry and the tag in the spec to the new version's answer",
+        run: |stage| Box::pin(pipeline::run(stage)),
     },
     Checkpoint {
         number: 8,
