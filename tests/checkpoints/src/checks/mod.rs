@@ -1,6 +1,7 @@
 //! The checkpoints.
 
 mod autoscaling;
+mod breaker;
 mod config;
 mod correlation;
 mod cqrs;
@@ -67,6 +68,12 @@ pub const ALL: &[Checkpoint] = &[
         name: "pipeline",
         claim: "from a change through test, static build, images, registry and the tag in the spec to the new version's answer",
         run: |stage| Box::pin(pipeline::run(stage)),
+    },
+    Checkpoint {
+        number: 7,
+        name: "breaker",
+        claim: "a pod of order that fails is cut off within the breaker's interval and a second; with a pod left nobody notices",
+        run: |stage| Box::pin(breaker::run(stage)),
     },
     Checkpoint {
         number: 8,
