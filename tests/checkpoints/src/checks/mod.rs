@@ -90,7 +90,7 @@ pub const ALL: &[Checkpoint] = &[
     Checkpoint {
         number: 10,
         name: "volume",
-        claim: "log files of all pods lie on the shared claim, outlive the pods and stay within their bound",
+        claim: "log files of all pods lie on the shared claim, outlive the pods and stay within their bound; a full disk fails nothing",
         run: |stage| Box::pin(volume::run(stage)),
     },
     Checkpoint {
@@ -102,13 +102,13 @@ pub const ALL: &[Checkpoint] = &[
     Checkpoint {
         number: 12,
         name: "healing",
-        claim: "pods that are deleted, processes that die and that hang are back by themselves, and no order is lost",
+        claim: "deleted pods, processes that die or hang, and a restarted container runtime are back by themselves, no order is lost",
         run: |stage| Box::pin(healing::run(stage)),
     },
     Checkpoint {
         number: 13,
         name: "isolation",
-        claim: "orders are taken while order, cook or delivery is away, and done once they are back",
+        claim: "orders are taken while order, cook, delivery or Kafka is away, and done once it is back; without PostgreSQL nobody is lied to",
         run: |stage| Box::pin(isolation::run(stage)),
     },
     Checkpoint {
