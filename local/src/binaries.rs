@@ -39,7 +39,7 @@ impl Binaries {
             let kafka = scope.spawn(|| kafka(cache, progress));
             let kubernetes = kubernetes(cache, progress)?;
             let addons = addons(cache, progress)?;
-            let helm = helm(cache, progress)?;
+            let helm = go_program(cache, progress, "helm", HELM)?;
             let kafka = kafka.join().map_err(|_| anyhow!("the build of Kafka panicked"))??;
             Ok(Self {
                 kubectl: kubernetes.join("kubectl"),
@@ -111,15 +111,16 @@ pub(crate) fn go_module(
     })
 }
 
-fn helm(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
-    let key = checksum(&[], &[HELM])?;
-    let entry = cache.entry("helm", &key, |directory| {
-        let step = progress.step("build helm");
-        go(&step, &["install", "-v", "-trimpath", "-ldflags", "-s -w", HELM], directory, Some(directory))?;
+/// Builds a program of someone else's Go module, `MODULE/PACKAGE@VERSION`, into a binary `name`.
+pub(crate) fn go_program(cache: &Cache, progress: &Progress, name: &str, package: &str) -> Result<PathBuf> {
+    let key = checksum(&[], &[package])?;
+    let entry = cache.entry(name, &key, |directory| {
+        let step = progress.step(&format!("build {name}"));
+        go(&step, &["install", "-v", "-trimpath", "-ldflags", "-s -w", package], directory, Some(directory))?;
         step.done("");
         Ok(())
     })?;
-    Ok(entry.join("helm"))
+    Ok(entry.join(name))
 }
 
 fn go(step: &Step, arguments: &[&str], directory: &Path, output: Option<&Path>) -> Result<()> {

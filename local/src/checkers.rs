@@ -12,37 +12,59 @@ use anyhow::{Context, Result};
 
 use crate::{
     Cache, Progress,
-    binaries::{go_module, jars},
+    binaries::{go_module, go_program, jars},
     cache::checksum,
     exec, packages, repository,
 };
 
 const CARGO_FUZZ_VERSION: &str = "0.13.2";
 
-/// Starts Schemathesis from wherever its environment lies: pip's own scripts know the place where it was made.
-const SCHEMATHESIS: &str = "#!/bin/sh\nexec \"$(dirname \"$0\")/bin/python\" -m schemathesis.cli \"$@\"\n";
+const ACTIONLINT: &str = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12";
 
 /// The command of Schemathesis, which tests an API against its OpenAPI document; in a virtual environment of its own.
 ///
 /// # Errors
 /// When it cannot be installed, with pip's own words.
 pub fn schemathesis(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
-    let requirements = repository().join("local/schemathesis/requirements.txt");
-    let key = checksum(&[&requirements], &[SCHEMATHESIS])?;
-    let entry = cache.entry("schemathesis", &key, |directory| {
+    python_module(cache, progress, "schemathesis", "schemathesis.cli")
+}
+
+/// The command of check-jsonschema, which holds files in YAML against a JSON schema; likewise.
+///
+/// # Errors
+/// When it cannot be installed, with pip's own words.
+pub fn check_jsonschema(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
+    python_module(cache, progress, "check-jsonschema", "check_jsonschema")
+}
+
+/// The command of actionlint, which reads GitHub's workflows.
+///
+/// # Errors
+/// When it cannot be built, with Go's own words.
+pub fn actionlint(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
+    go_program(cache, progress, "actionlint", ACTIONLINT)
+}
+
+/// Installs what our directory `name` requires, and gives a command that runs `module` of it.
+fn python_module(cache: &Cache, progress: &Progress, name: &str, module: &str) -> Result<PathBuf> {
+    let requirements = repository().join("local").join(name).join("requirements.txt");
+    // From wherever its environment lies: pip's own scripts know the place where it was made.
+    let script = format!("#!/bin/sh\nexec \"$(dirname \"$0\")/bin/python\" -m {module} \"$@\"\n");
+    let key = checksum(&[&requirements], &[&script])?;
+    let entry = cache.entry(name, &key, |directory| {
         packages::install(&["python3-venv"], progress)?;
-        let step = progress.step("install Schemathesis");
+        let step = progress.step(&format!("install {name}"));
         // Debian's, which the package belongs to; the first on PATH may be another.
         exec::run(Command::new("/usr/bin/python3").args(["-m", "venv"]).arg(directory))?;
         let mut pip = Command::new(directory.join("bin/python"));
         pip.args(["-m", "pip", "install", "--quiet", "--require-hashes", "--only-binary", ":all:", "--requirement"]);
         exec::run(pip.arg(&requirements))?;
-        let command = directory.join("schemathesis");
-        fs::write(&command, SCHEMATHESIS).and_then(|()| fs::set_permissions(&command, executable()))?;
+        let command = directory.join(name);
+        fs::write(&command, &script).and_then(|()| fs::set_permissions(&command, executable()))?;
         step.done("");
         Ok(())
     })?;
-    Ok(entry.join("schemathesis"))
+    Ok(entry.join(name))
 }
 
 fn executable() -> fs::Permissions {

@@ -17,12 +17,13 @@ use crate::{
     postgres::Database,
     preflight,
     program::Program,
+    registry::{self, Registry},
     sandbox::Sandbox,
     wait,
 };
 
 /// How long one component may take to be ready.
-const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// Programs of ours that a cluster runs.
 pub struct Helpers {
@@ -86,11 +87,15 @@ impl Cluster {
             let postgres = scope.spawn(|| start.postgres(&database, progress.step("start PostgreSQL")));
             let step = progress.step("start Kubernetes");
             let kubeconfig = components.kubeconfig();
+            let registry = registry(instance)?;
+            let serving = registry.prepare()?;
+            start.program(&serving, &step)?;
             start.program(&components.etcd(), &step)?;
             start.program(&components.apiserver(), &step)?;
             start.program(&node.containerd(), &step)?;
             start.ready(&node.containerd(), || containerd_answers(instance))?;
             images::load_pause(instance, &step)?;
+            start.ready(&serving, || registry.answers())?;
             start.ready(&components.apiserver(), || is_ready(binaries, &kubeconfig))?;
             for program in [
                 components.controller_manager(),
@@ -154,9 +159,18 @@ impl Cluster {
         &self.instance
     }
 
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
     /// Kafka's address for clients on this machine.
     pub fn kafka_bootstrap_servers(&self) -> String {
-        format!("{}:{}", self.instance.node_address(), Dependencies::KAFKA_HOST_PORT)
+        kafka_address(&self.instance).to_string()
+    }
+
+    /// The registry that this machine pushes images to, by plain HTTP, and that the node pulls them from: HOST:PORT.
+    pub fn registry(&self) -> String {
+        registry::address(&self.instance).to_string()
     }
 
     /// PostgreSQL's URL for clients on this machine.
@@ -176,10 +190,20 @@ impl Cluster {
     }
 }
 
+/// Kafka's address for clients on this machine.
+pub(crate) fn kafka_address(instance: &Instance) -> SocketAddr {
+    SocketAddr::from((instance.node_address(), Dependencies::KAFKA_HOST_PORT))
+}
+
 /// The instance's PostgreSQL.
 fn database(instance: &Instance) -> Result<Database> {
     let address = SocketAddr::from((instance.node_address(), Dependencies::POSTGRES_PORT));
     Database::at(&instance.state().join("postgresql"), address)
+}
+
+/// The instance's registry.
+fn registry(instance: &Instance) -> Result<Registry> {
+    Registry::at(&instance.state().join("registry"), registry::address(instance))
 }
 
 /// The instance's namespaces: those that run, or new ones.
@@ -238,7 +262,7 @@ impl Start<'_> {
 
     fn kafka(&self, instance: &Instance, binaries: &Binaries, step: Step) -> Result<()> {
         let at = |port| SocketAddr::from((instance.node_address(), port));
-        let outside = at(Dependencies::KAFKA_HOST_PORT);
+        let outside = kafka_address(instance);
         let broker = Broker {
             jars: binaries.kafka.clone(),
             directory: instance.state().join("kafka"),
@@ -269,7 +293,7 @@ impl Start<'_> {
     }
 }
 
-fn containerd_answers(instance: &Instance) -> bool {
+pub(crate) fn containerd_answers(instance: &Instance) -> bool {
     let mut command = Command::new("ctr");
     exec::run(command.arg("--address").arg(instance.containerd_socket()).arg("version")).is_ok()
 }

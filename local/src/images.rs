@@ -46,12 +46,22 @@ pub struct Images {
     images: Vec<Image>,
 }
 
+/// How a registry is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// As a registry on the Internet has to be.
+    Tls,
+    /// As one that is only for this machine may be.
+    PlainHttp,
+}
+
 impl Images {
-    /// Compiles the static binaries and names their images after their contents: what has not changed keeps its name.
+    /// Compiles the static binaries and names their images. Without a `tag`, after their contents: what has not changed
+    /// keeps its name.
     ///
     /// # Errors
     /// When the compiler fails, with its own words.
-    pub fn compile(registry: &str, step: &Step) -> Result<Self> {
+    pub fn compile(registry: &str, tag: Option<&str>, step: &Step) -> Result<Self> {
         let mut packages = vec![("foodplatform-operator", "operator")];
         packages.extend(SERVICES.map(|service| (service, service)));
         let directory = build_static(&packages.iter().map(|(package, _)| *package).collect::<Vec<_>>(), step)?;
@@ -59,7 +69,8 @@ impl Images {
         let tag = |binaries: &[&str]| {
             let mut files: Vec<PathBuf> = binaries.iter().map(|binary| directory.join(binary)).collect();
             files.push(dockerfile.clone());
-            checksum(&files.iter().map(PathBuf::as_path).collect::<Vec<_>>(), &[])
+            let contents = || checksum(&files.iter().map(PathBuf::as_path).collect::<Vec<_>>(), &[]);
+            tag.map_or_else(contents, |tag| Ok(tag.to_owned()))
         };
         let (operator_tag, services_tag) = (tag(&["operator"])?, tag(&SERVICES)?);
         let images = packages
@@ -77,19 +88,27 @@ impl Images {
         self.images.iter()
     }
 
-    /// Builds the images and pushes them to their registry, with whichever of docker, podman and buildah is there.
+    /// Builds the images and pushes them to their registry, with whichever of docker, podman and buildah is there. Docker
+    /// speaks plain HTTP only where its daemon was told so, and is left out then.
     ///
     /// # Errors
     /// When none of them is there, or it fails, with its own words.
-    pub fn push(&self, step: &Step) -> Result<()> {
-        let Some(tool) = ["docker", "podman", "buildah"].into_iter().find(|tool| on_path(tool)) else {
-            bail!("none of docker, podman and buildah is on PATH: install one to build and push images");
+    pub fn push(&self, transport: Transport, step: &Step) -> Result<()> {
+        let tools: &[&str] = match transport {
+            Transport::Tls => &["docker", "podman", "buildah"],
+            Transport::PlainHttp => &["buildah", "podman"],
         };
+        let Some(tool) = tools.iter().find(|tool| on_path(tool)) else {
+            bail!("there is no {} on PATH: install one to build and push images", tools.join(" or "));
+        };
+        let storage = tempfile::tempdir()?;
+        let command = || if *tool == "buildah" { buildah(storage.path()) } else { Command::new(tool) };
+        let insecure = (transport == Transport::PlainHttp).then_some("--tls-verify=false");
         for image in &self.images {
             step.message(&format!("{tool} push {}", image.reference));
             stage(image.binary)?;
-            exec::run(Command::new(tool).args(build_arguments(image.binary, &image.reference)))?;
-            exec::run(Command::new(tool).args(["push", &image.reference]))?;
+            exec::run(command().args(build_arguments(image.binary, &image.reference)))?;
+            exec::run(command().arg("push").args(insecure).arg(&image.reference))?;
         }
         Ok(())
     }
@@ -158,6 +177,18 @@ pub(crate) fn load_pause(instance: &Instance, step: &Step) -> Result<()> {
     load(instance, &[("pause", PAUSE_IMAGE)], step).map(drop)
 }
 
+/// Builds the image of a program of the workspace that is called as its package, and loads it into the local cluster if that
+/// doesn't have it yet. Returns its name, which is made from what it holds.
+///
+/// # Errors
+/// When the compiler, buildah or containerd fails, with its own words.
+pub fn load_program(instance: &Instance, program: &str, step: &Step) -> Result<String> {
+    let binary = build_static(&[program], step)?.join(program);
+    let reference = format!("localhost/{program}:{}", checksum(&[&binary, &repository().join("Dockerfile")], &[])?);
+    load(instance, &[(program, &reference)], step)?;
+    Ok(reference)
+}
+
 fn load(instance: &Instance, images: &[(&str, &str)], step: &Step) -> Result<usize> {
     let present = exec::run(ctr(instance).args(["images", "list", "--quiet"]))?;
     let present: HashSet<&str> = present.lines().collect();
@@ -183,20 +214,21 @@ fn ctr(instance: &Instance) -> Command {
 }
 
 /// Builds one image with buildah and writes it to `file`, an OCI archive: with its layers compressed, as a registry has
-/// them. Its storage needs no driver that only a bare machine has.
+/// them.
 fn archive(binary: &str, reference: &str, storage: &Path, file: &Path) -> Result<()> {
     stage(binary)?;
-    let buildah = || {
-        let mut command = Command::new("buildah");
-        command.arg("--root").arg(storage.join("root")).arg("--runroot").arg(storage.join("runroot"));
-        command.args(["--storage-driver", "vfs"]);
-        command
-    };
-    let mut build = buildah();
-    exec::run(build.args(build_arguments(binary, reference)).env("BUILDAH_ISOLATION", "chroot"))?;
-    exec::run(buildah().arg("push").arg(reference).arg(format!("oci-archive:{}:{reference}", file.display())))?;
-    exec::run(buildah().args(["rmi", reference]))?;
+    exec::run(buildah(storage).args(build_arguments(binary, reference)))?;
+    exec::run(buildah(storage).arg("push").arg(reference).arg(format!("oci-archive:{}:{reference}", file.display())))?;
+    exec::run(buildah(storage).args(["rmi", reference]))?;
     Ok(())
+}
+
+/// buildah with a storage of its own, which needs no driver that only a bare machine has.
+fn buildah(storage: &Path) -> Command {
+    let mut command = Command::new("buildah");
+    command.arg("--root").arg(storage.join("root")).arg("--runroot").arg(storage.join("runroot"));
+    command.args(["--storage-driver", "vfs"]).env("BUILDAH_ISOLATION", "chroot");
+    command
 }
 
 /// The same for docker, podman and buildah.

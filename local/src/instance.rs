@@ -23,6 +23,11 @@ impl Instance {
         Self { name: "test", subnet: 214 }
     }
 
+    /// The one of that name, if there is such a one.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::dev(), Self::test()].into_iter().find(|instance| instance.name == name)
+    }
+
     /// The name, of at most 10 characters: it is part of a network interface's name.
     pub fn name(&self) -> &str {
         self.name

@@ -8,7 +8,10 @@ use std::{
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::{Instance, component::Components, images::PAUSE_IMAGE, pki::Pki, program::Program};
+use crate::{Instance, component::Components, images::PAUSE_IMAGE, pki::Pki, program::Program, registry};
+
+/// The directory with what containerd has to know of single registries.
+const REGISTRIES: &str = "registries";
 
 /// Settings and programs of an instance's node.
 pub(crate) struct Node<'a> {
@@ -25,6 +28,10 @@ impl Node<'_> {
         fs::create_dir_all(&cni)?;
         fs::write(cni.join("10-bridge.conflist"), serde_json::to_string_pretty(&self.cni())?)?;
         fs::write(self.etc("containerd.toml"), self.containerd_config())?;
+        let (hosts, text) = registry::hosts_file(registry::address(self.instance));
+        let hosts = self.etc(REGISTRIES).join(hosts);
+        fs::create_dir_all(hosts.parent().unwrap_or(&hosts))?;
+        fs::write(hosts, text)?;
         fs::write(self.etc("kubelet.json"), serde_json::to_string_pretty(&self.kubelet_config())?)?;
         fs::write(self.etc("proxy.json"), serde_json::to_string_pretty(&self.proxy_config(&components.kubeconfig()))?)?;
         // The machine's own may point into its /run, which the cluster does not see.
@@ -65,7 +72,8 @@ impl Node<'_> {
     }
 
     fn containerd_config(&self) -> String {
-        let (state, socket, etc) = (self.instance.state(), self.instance.containerd_socket(), self.etc("cni"));
+        let (state, socket) = (self.instance.state(), self.instance.containerd_socket());
+        let (cni, registries) = (self.etc("cni"), self.etc(REGISTRIES));
         format!(
             r#"version = 2
 root = "{state}/containerd"
@@ -78,11 +86,14 @@ state = "/run/containerd"
   restrict_oom_score_adj = true
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
-    conf_dir = "{etc}"
+    conf_dir = "{cni}"
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "{registries}"
 "#,
             state = state.display(),
             socket = socket.display(),
-            etc = etc.display(),
+            cni = cni.display(),
+            registries = registries.display(),
         )
     }
 

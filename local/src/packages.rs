@@ -1,6 +1,6 @@
 //! Debian packages that the cluster needs.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, os::unix::fs::symlink, path::Path, process::Command};
 
 use anyhow::{Context, Result};
 
@@ -12,6 +12,7 @@ const PACKAGES: &[&str] = &[
     "conntrack",
     "containerd",
     "containernetworking-plugins",
+    "docker-registry",
     "ipset",
     "iproute2",
     "iptables",
@@ -40,6 +41,9 @@ pub(crate) fn install(packages: &[&str], progress: &Progress) -> Result<()> {
     if missing.contains(&"postgresql") {
         no_default_postgresql()?;
     }
+    if missing.contains(&"docker-registry") {
+        no_default_registry()?;
+    }
     apt(&["update"])?;
     let mut arguments = vec!["install", "--yes", "--no-install-recommends"];
     arguments.extend(&missing);
@@ -60,6 +64,17 @@ fn no_default_postgresql() -> Result<()> {
     fs::create_dir_all(directory)?;
     fs::write(directory.join("foodplatform.conf"), "create_main_cluster = false\n")
         .context("cannot configure PostgreSQL's package")
+}
+
+/// Debian's package starts a registry at port 5000 of all addresses when it is installed, and with the machine, unless its
+/// unit is masked.
+fn no_default_registry() -> Result<()> {
+    let unit = Path::new("/etc/systemd/system/docker-registry.service");
+    if unit.is_symlink() || unit.exists() {
+        return Ok(());
+    }
+    fs::create_dir_all("/etc/systemd/system")?;
+    symlink("/dev/null", unit).context("cannot mask docker-registry's unit")
 }
 
 fn apt(arguments: &[&str]) -> Result<()> {

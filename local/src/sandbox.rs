@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -117,18 +117,43 @@ impl Sandbox {
             }
             self.stop(&program.name, pid)?;
         }
+        let line = program.start_line(&[]);
+        fs::write(self.line_file(&program.name), line.join("\0"))?;
+        self.start(&program.name, &line)?;
+        Ok(true)
+    }
+
+    fn start(&self, name: &str, line: &[String]) -> Result<()> {
         let script = "log=$1 pid=$2; shift 2; setsid \"$@\" </dev/null >>\"$log\" 2>&1 & echo $! >\"$pid\"";
         let mut command = self.command("sh");
         command.args(["-c", script, "sh"]);
-        command.arg(self.state.join("log").join(format!("{}.log", program.name))).arg(self.pid_file(&program.name));
-        command.args(program.start_line(&[]));
-        exec::run(&mut command).with_context(|| format!("cannot start {}", program.name))?;
-        Ok(true)
+        command.arg(self.state.join("log").join(format!("{name}.log"))).arg(self.pid_file(name)).args(line);
+        exec::run(&mut command).with_context(|| format!("cannot start {name}"))?;
+        Ok(())
+    }
+
+    /// Starts a program that has ended, as it was started the last time.
+    pub(crate) fn start_again(&self, name: &str) -> Result<()> {
+        ensure!(!self.is_running_named(name), "{name} runs already");
+        let line = fs::read_to_string(self.line_file(name))
+            .with_context(|| format!("how {name} was started is not known: run cargo xtask down and up"))?;
+        self.start(name, &line.split('\0').map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    /// Stops a program in good order.
+    pub(crate) fn stop_named(&self, name: &str) -> Result<()> {
+        let (pid, _) = self.running(name).with_context(|| format!("{name} does not run"))?;
+        self.stop(name, pid)
     }
 
     /// Whether `program` runs; false when it ended by itself.
     pub(crate) fn is_running(&self, program: &Program) -> bool {
-        self.running(&program.name).is_some()
+        self.is_running_named(&program.name)
+    }
+
+    /// Likewise, of the program that is called so.
+    pub(crate) fn is_running_named(&self, name: &str) -> bool {
+        self.running(name).is_some()
     }
 
     /// The end of a program's log, for messages.
@@ -165,6 +190,11 @@ impl Sandbox {
 
     fn pid_file(&self, name: &str) -> PathBuf {
         self.state.join("run").join(format!("{name}.pid"))
+    }
+
+    /// The command line that a program was started with.
+    fn line_file(&self, name: &str) -> PathBuf {
+        self.state.join("run").join(format!("{name}.line"))
     }
 }
 

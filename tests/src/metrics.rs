@@ -17,13 +17,27 @@ impl Metrics {
 
     /// The sum of all samples of the metric `name`, whatever their labels; `None` if there is no sample.
     pub fn sum(&self, name: &str) -> Option<f64> {
+        self.sum_where(name, |_| true)
+    }
+
+    /// Likewise, of those samples alone that have the label, such as `upstream="order"`.
+    pub fn labelled(&self, name: &str, label: &str) -> Option<f64> {
+        self.sum_where(name, |labels| labels.split(',').any(|own| own == label))
+    }
+
+    /// The lines that hold this text.
+    pub fn lines_with<'a>(&'a self, text: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.lines().filter(move |line| line.contains(text))
+    }
+
+    fn sum_where(&self, name: &str, holds: impl Fn(&str) -> bool) -> Option<f64> {
         let values = self.0.lines().filter_map(|line| {
             let rest = line.strip_prefix(name)?;
-            let value = match rest.strip_prefix('{') {
-                Some(labelled) => labelled.rsplit_once('}')?.1,
-                None => rest.strip_prefix(' ')?,
+            let (labels, value) = match rest.strip_prefix('{') {
+                Some(labelled) => labelled.rsplit_once('}')?,
+                None => ("", rest.strip_prefix(' ')?),
             };
-            value.split_whitespace().next()?.parse::<f64>().ok()
+            if holds(labels) { value.split_whitespace().next()?.parse::<f64>().ok() } else { None }
         });
         values.fold(None, |sum, value| Some(sum.unwrap_or(0.0) + value))
     }
@@ -47,5 +61,7 @@ mod tests {
         assert_eq!(metrics.sum("a"), Some(1.5));
         assert_eq!(metrics.sum("c"), Some(5.0));
         assert_eq!(metrics.sum("b"), None);
+        let metrics = Metrics("a{of=\"x\",is=\"1\"} 2\na{of=\"x\"} 4\na{of=\"xy\"} 8\na 16\n".to_owned());
+        assert_eq!((metrics.labelled("a", "of=\"x\""), metrics.labelled("a", "of=\"z\"")), (Some(6.0), None));
     }
 }

@@ -59,6 +59,21 @@ pub fn next_image_tag() -> String {
     required("TEST_NEXT_IMAGE_TAG")
 }
 
+/// The registry that the cluster pulls from, by plain HTTP: HOST:PORT.
+pub fn registry() -> String {
+    required("TEST_REGISTRY")
+}
+
+/// An image that the cluster has: of a program that asks a service something, and prints what it answers.
+pub fn stranger_image() -> String {
+    required("TEST_STRANGER_IMAGE")
+}
+
+/// The name of the local cluster.
+pub fn instance() -> String {
+    required("TEST_INSTANCE")
+}
+
 /// The audit log of the cluster's API server.
 pub fn audit_log() -> PathBuf {
     required("TEST_AUDIT_LOG").into()

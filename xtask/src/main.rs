@@ -9,6 +9,7 @@ mod forward;
 mod fuzz;
 mod images;
 mod invariants;
+mod lint;
 mod measure;
 mod openapi;
 mod orders;
@@ -57,9 +58,8 @@ enum Command {
     Kubeconfig,
     /// Build the six images, as archives in dist/images or into a registry
     Images {
-        /// Push them to this registry, with docker, podman or buildah
-        #[arg(long, value_name = "REGISTRY")]
-        push: Option<String>,
+        #[command(flatten)]
+        settings: images::Settings,
     },
     /// Write crds/ from the operator's code
     Crds {
@@ -81,7 +81,12 @@ enum Command {
         /// Of the layers api, services, faults and cluster, only the tests whose names hold this
         #[arg(long, value_name = "NAME")]
         only: Vec<String>,
+        /// Of the layer pure, only the tests of these packages
+        #[arg(long, value_name = "PACKAGE")]
+        package: Vec<String>,
     },
+    /// Hold the pipelines' files, buildspec.yml and those in .github/workflows, against what their readers take
+    Lint,
     /// Check that the platform on the local cluster has lost nothing, doubled nothing and left nothing undone
     ///
     /// It waits until the platform is at rest (outboxes empty, no lag, nothing pending), reads what each service has, and holds
@@ -145,10 +150,11 @@ fn run(command: Command) -> Result<()> {
             println!("{}", Instance::dev().kubeconfig().display());
             Ok(())
         }
-        Command::Images { push } => images::build(push.as_deref()),
+        Command::Images { settings } => images::build(&settings),
         Command::Crds { check } => crds::write(check),
         Command::Openapi { check } => openapi::write(check),
-        Command::Test { layers, only } => test::run(&layers, &only.iter().map(String::as_str).collect::<Vec<_>>()),
+        Command::Test { layers, only, package } => test::run(&layers, &borrowed(&only), &borrowed(&package)),
+        Command::Lint => lint::run(),
         Command::Invariants => invariants::check(&Instance::dev()),
         Command::Checkpoints { settings } => checkpoints::run(&Instance::dev(), settings),
         Command::Measure { cold } => measure::measure(cold),
@@ -158,4 +164,8 @@ fn run(command: Command) -> Result<()> {
             .build()?
             .block_on(local::provision(&kubeconfig, &volumes)),
     }
+}
+
+fn borrowed(list: &[String]) -> Vec<&str> {
+    list.iter().map(String::as_str).collect()
 }

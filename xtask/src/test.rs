@@ -13,7 +13,8 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use local::{
     Binaries, Cache, Cluster, ControlPlane, Instance, Kafka, Lock, Postgres, Progress, SERVICES, cyclonus,
-    install_packages, istio, kafka_topic_definition, repository, require_root, require_tools, schemathesis,
+    install_packages, istio, kafka_topic_definition, load_program, repository, require_root, require_tools,
+    schemathesis,
 };
 use tokio::runtime::Runtime;
 
@@ -37,14 +38,15 @@ pub(crate) enum Layer {
 }
 
 /// Runs layers, all of them when none is named, and sums up. A layer that fails does not keep the next from running. Of
-/// those that take servers to run, only the tests whose names hold one of `only`, if there are any.
-pub(crate) fn run(layers: &[Layer], only: &[&str]) -> Result<()> {
+/// those that take servers to run, only the tests whose names hold one of `only`, and of the pure ones only those of
+/// `packages`, if there are any.
+pub(crate) fn run(layers: &[Layer], only: &[&str], packages: &[&str]) -> Result<()> {
     let layers = if layers.is_empty() { Layer::value_variants() } else { layers };
     let mut outcomes = Vec::new();
     for &layer in layers {
         let started = Instant::now();
         let outcome = match layer {
-            Layer::Pure => cargo_test(&["--workspace"], &[]),
+            Layer::Pure => pure(packages),
             Layer::Fuzz => fuzz::run(),
             Layer::Api => api(only),
             Layer::Services => services(only),
@@ -63,6 +65,13 @@ pub(crate) fn run(layers: &[Layer], only: &[&str]) -> Result<()> {
         bail!("{failed} of {} layers failed", outcomes.len());
     }
     Ok(())
+}
+
+fn pure(packages: &[&str]) -> Result<()> {
+    if packages.is_empty() {
+        return cargo_test(&["--workspace"], &[]);
+    }
+    cargo_test(&packages.iter().flat_map(|package| ["--package", package]).collect::<Vec<_>>(), &[])
 }
 
 fn api(only: &[&str]) -> Result<()> {
@@ -190,7 +199,12 @@ fn on_cluster(instance: &Instance, only: &[&str], environment: &[(&str, &str)]) 
 
 /// What tells tests and checkpoints where the cluster is, and what goes with it.
 pub(crate) fn variables(instance: &Instance, up: &up::Up) -> Result<Vec<(&'static str, String)>> {
+    let step = Progress::new().step("load the image of a stranger");
+    let stranger = load_program(instance, "stranger", &step)?;
+    step.done("");
     Ok(vec![
+        ("TEST_INSTANCE", instance.name().to_owned()),
+        ("TEST_STRANGER_IMAGE", stranger),
         ("TEST_KUBECONFIG", instance.kubeconfig().display().to_string()),
         ("TEST_KUBECTL", up.binaries.kubectl().display().to_string()),
         ("TEST_HELM", up.binaries.helm().display().to_string()),
@@ -200,6 +214,7 @@ pub(crate) fn variables(instance: &Instance, up: &up::Up) -> Result<Vec<(&'stati
         ("TEST_DATABASE_URL", up.cluster.database_url()?),
         ("TEST_PODS_DATABASE_URL", up.cluster.pods_database_url()?),
         ("TEST_AUDIT_LOG", instance.logs().join("audit.log").display().to_string()),
+        ("TEST_REGISTRY", up.cluster.registry()),
         ("TEST_IMAGE_REGISTRY", up.images.registry.clone()),
         ("TEST_IMAGE_TAG", up.images.services_tag.clone()),
         ("TEST_NEXT_IMAGE_TAG", up.images.tag_again(instance)?),

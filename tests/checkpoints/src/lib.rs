@@ -7,8 +7,10 @@
 
 mod checks;
 mod load;
+mod node;
 pub mod report;
 mod run;
+mod siege;
 mod stage;
 mod timeline;
 

@@ -10,13 +10,13 @@ use std::{
     time::Duration,
 };
 
-use reqwest::Method;
-use tests::{
+use ::tests::{
     api::{Api, fresh, order_of, text},
     invariants::{Acceptance, Told},
     process::Service,
     wait,
 };
+use reqwest::Method;
 use tokio::{
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval},
@@ -107,6 +107,24 @@ impl Load {
         .await;
     }
 
+    /// Waits until so many more requests have come to their end, in whatever way.
+    ///
+    /// # Panics
+    /// When that takes too long.
+    pub(crate) async fn requests(&self, more: usize) {
+        let of = |(answered, failed)| answered + failed;
+        let before: usize = of(self.totals());
+        wait::until(&format!("{more} more requests"), PATIENCE + wait::SOON, async || {
+            let (answered, failed) = self.totals();
+            if of((answered, failed)) >= before + more {
+                Ok(())
+            } else {
+                Err(format!("{answered} answered, {failed} failed"))
+            }
+        })
+        .await;
+    }
+
     /// Ends it, and waits for what is under way.
     ///
     /// # Panics
@@ -127,6 +145,16 @@ impl Traffic {
             return Err(format!("{failed} of {} requests failed: {}", answered + failed, self.why()));
         }
         if answered == 0 { Err("no request was answered".to_owned()) } else { Ok(answered) }
+    }
+
+    /// That every request that was not answered as it should be was answered with that status, and that there are such.
+    pub(crate) fn failed_with(&self, status: u16) -> Result<usize, String> {
+        let wanted = format!(": {status} ");
+        if self.failures.keys().any(|what| !what.contains(&wanted)) {
+            return Err(format!("not each failure is a {status}: {}", self.why()));
+        }
+        let (_, failed) = self.timeline.totals();
+        if failed == 0 { Err(format!("no request was answered with {status}")) } else { Ok(failed) }
     }
 
     /// What failed, in one line.
@@ -220,7 +248,7 @@ fn last_cause(error: &str) -> &str {
 
 /// Looks at the pods of services, until it is dropped.
 async fn look(
-    platform: tests::cluster::Platform,
+    platform: ::tests::cluster::Platform,
     watched: &'static [Service],
     started: Instant,
     shared: Arc<Mutex<Traffic>>,
@@ -235,5 +263,25 @@ async fn look(
             traffic.timeline.pods.entry(service).or_default().push(seen);
         }
         tokio::time::sleep(LOOK).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_failure_of_another_kind_is_seen() {
+        let mut traffic = Traffic::default();
+        traffic.failed_with(503).unwrap_err();
+        let fail = |traffic: &mut Traffic, why: &str| {
+            traffic.timeline.count(Duration::ZERO, true);
+            *traffic.failures.entry(why.to_owned()).or_default() += 1;
+        };
+        fail(&mut traffic, "POST /orders: 503 The database is away.");
+        fail(&mut traffic, "GET /mypages: 503 The mypage service is ill. Nothing was done.");
+        assert_eq!(traffic.failed_with(503), Ok(2));
+        fail(&mut traffic, "GET /mypages: no answer: timed out");
+        traffic.failed_with(503).unwrap_err();
     }
 }

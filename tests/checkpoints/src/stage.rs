@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use contract::Topic;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use local::{Cluster as Node, Instance};
 use serde_json::{Value, json};
 use tests::{
     api::Api,
@@ -18,7 +19,7 @@ use tests::{
 use tokio::process::Command;
 
 /// The port at which every service answers.
-const PORT: u16 = 8080;
+pub(crate) const PORT: u16 = 8080;
 /// How long the platform may take to come to rest after a load.
 const REST: Duration = Duration::from_secs(120);
 
@@ -60,6 +61,8 @@ pub struct Stage {
     pub kafka: Kafka,
     /// Its database.
     pub database: Database,
+    /// What all of it runs on.
+    pub node: Node,
     /// How much is done.
     pub length: Length,
     kubectl: PathBuf,
@@ -72,7 +75,10 @@ impl Stage {
     /// # Panics
     /// When there is none.
     pub async fn connect(length: Length) -> Self {
+        let instance = Instance::named(&servers::instance()).expect("a local cluster's name");
+        let node = Node::find(&instance).expect("processes can be listed").expect("the local cluster is up");
         Self {
+            node,
             platform: Cluster::connect().await.quickstart().await,
             gateway: Api::new(servers::gateway()),
             kafka: Kafka::new(servers::kafka()),

@@ -85,22 +85,25 @@ fn the_committed_definition_is_that_of_the_code() {
 /// The examples are taken by the rules, decode into our types without anything left over, and can be built.
 #[test]
 fn the_examples_are_platforms() {
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/quickstart.yaml")).unwrap();
-    let mut platforms = 0;
-    for document in text.split("\n---\n") {
-        let mut example: Value = serde_saphyr::from_str(document).unwrap();
-        if example["kind"] != "FoodPlatform" {
-            continue;
+    let mut platforms = vec![];
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples")).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        for document in text.split("\n---\n") {
+            let mut example: Value = serde_saphyr::from_str(document).unwrap();
+            if example["kind"] != "FoodPlatform" {
+                continue;
+            }
+            assert_eq!(complaints(&example, None), Vec::<String>::new());
+            let mut decoded: FoodPlatform = serde_json::from_value(example.clone()).unwrap();
+            example["metadata"] = serde_json::to_value(&decoded.metadata).unwrap();
+            assert_eq!(serde_json::to_value(&decoded).unwrap(), example);
+            decoded.metadata.uid = Some("1".to_owned());
+            Platform::new(&decoded).unwrap();
+            platforms.push(decoded.metadata.name.unwrap_or_default());
         }
-        platforms += 1;
-        assert_eq!(complaints(&example, None), Vec::<String>::new());
-        let mut decoded: FoodPlatform = serde_json::from_value(example.clone()).unwrap();
-        example["metadata"] = serde_json::to_value(&decoded.metadata).unwrap();
-        assert_eq!(serde_json::to_value(&decoded).unwrap(), example);
-        decoded.metadata.uid = Some("1".to_owned());
-        Platform::new(&decoded).unwrap();
     }
-    assert_eq!(platforms, 1);
+    platforms.sort();
+    assert_eq!(platforms, ["circuit-breaker", "quickstart"]);
 }
 
 #[test]

@@ -1,14 +1,20 @@
 //! One way in: everything that customers, kitchens and couriers do goes by one address, and nothing else does.
 
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{DeleteParams, PostParams};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::{
     api::{Answer, Api, RESTAURANT, fresh, text},
     process::Service,
+    servers, wait,
 };
 use uuid::Uuid;
 
-use crate::{Outcome, Stage};
+use crate::{Outcome, Shown, Stage, stage::PORT};
+
+/// The way from order to cook, and nobody else's.
+const CANCELLATIONS: &str = "/cancellations";
 
 pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
     let api = &stage.gateway;
@@ -41,20 +47,25 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
         return Err(format!("POST /cancellations through the gateway: {}: {}", closed.status, closed.text));
     }
     // A stranger who has found the way past the gateway.
-    let direct = stage.direct(Service::Cook).await;
-    let refused = cancellation(&direct, &menu).await;
-    if refused.status != 401 {
-        return Err(format!("POST /cancellations to cook by a stranger: {}: {}", refused.status, refused.text));
+    let stranger = stranger(stage, &menu).await?;
+    if !stranger.output.starts_with("HTTP/1.1 401 ") {
+        return Err(format!("POST /cancellations to cook by a stranger: {}", stranger.output));
     }
     let service = format!("{}-gateway", stage.platform.name);
     let shown = vec![
+        stranger,
         stage.kubectl(&["get", "services", "-l", &stage.platform.selector()]).await,
         stage.kubectl(&["get", "networkpolicies", "-l", &stage.platform.selector()]).await,
         stage.kubectl(&["describe", "service", &service]).await,
     ];
     Ok(Outcome {
-        done: format!("{} paths through {}, and /cancellations there and at cook itself", paths.len(), api.url("")),
-        seen: "all answered 200; /cancellations is 404 at the gateway, and cook answers a stranger 401".to_owned(),
+        done: format!(
+            "{} paths through {}, and /cancellations there and, from a pod, at cook itself",
+            paths.len(),
+            api.url("")
+        ),
+        seen: "all answered 200; /cancellations is 404 at the gateway, and cook answers a stranger's pod 401"
+            .to_owned(),
         figure: format!("{} of {} paths", paths.len(), paths.len()),
         shown,
         ..Outcome::default()
@@ -62,9 +73,47 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
 }
 
 async fn cancellation(api: &Api, menu: &str) -> Answer {
-    let body = json!({
+    api.send(api.request(Method::POST, CANCELLATIONS).json(&cancellation_of(menu))).await
+}
+
+fn cancellation_of(menu: &str) -> Value {
+    json!({
         "orderId": fresh(), "attemptId": Uuid::new_v4(), "customerId": "ann", "restaurantId": RESTAURANT, "menuId": menu,
         "quantity": 1,
+    })
+}
+
+/// What a pod that doesn't belong to the platform, though it is in its namespace, is told by cook.
+async fn stranger(stage: &Stage, menu: &str) -> Result<Shown, String> {
+    let (namespace, name) = (&stage.platform.namespace, format!("stranger-{}", &fresh()[..8]));
+    let cook = format!("{}.{namespace}.svc.cluster.local:{PORT}", stage.platform.child(Service::Cook));
+    let pod = json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": { "name": name },
+        "spec": {
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": false,
+            "terminationGracePeriodSeconds": 0,
+            "containers": [{
+                "name": "stranger",
+                "image": servers::stranger_image(),
+                // It is on the node already.
+                "imagePullPolicy": "Never",
+                "args": [cook, CANCELLATIONS, cancellation_of(menu).to_string()],
+            }],
+        },
     });
-    api.send(api.request(Method::POST, "/cancellations").json(&body)).await
+    let pod: Pod = serde_json::from_value(pod).map_err(|error| error.to_string())?;
+    let pods = stage.cluster().namespaced::<Pod>(namespace);
+    pods.create(&PostParams::default(), &pod).await.map_err(|error| error.to_string())?;
+    let ended = wait::until(&format!("the end of pod {name}"), wait::SOON, async || {
+        let pod = pods.get(&name).await.map_err(|error| error.to_string())?;
+        let phase = pod.status.and_then(|status| status.phase).unwrap_or_default();
+        if ["Succeeded", "Failed"].contains(&phase.as_str()) { Ok(phase) } else { Err(phase) }
+    })
+    .await;
+    let logs = stage.kubectl(&["logs", &name]).await;
+    pods.delete(&name, &DeleteParams::default()).await.map_err(|error| error.to_string())?;
+    if ended == "Succeeded" { Ok(logs) } else { Err(format!("pod {name} has not been answered: {}", logs.output)) }
 }

@@ -1,20 +1,17 @@
-//! What breaks comes back by itself: a pod that is deleted, a process that dies, and one that hangs.
+//! What breaks comes back by itself: a pod that is deleted, a process that dies, and one that hangs; and a container runtime that
+//! is restarted takes nothing with it.
 
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use kube::{ResourceExt as _, api::DeleteParams};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use local::Part;
+use nix::sys::signal::{Signal, kill};
 use tests::{process::Service, wait};
 
 use crate::{
     Outcome, Stage,
     load::{Load, Rate},
+    node::{Away, process_of},
 };
 
 /// How long each may take to be back: one that hangs is noticed by its liveness probe.
@@ -55,6 +52,10 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
             stage.platform.until_ready().await;
         }
     }
+    load.mark("container runtime restarted");
+    let took = runtime_restarted(stage).await?;
+    times.push(format!("container runtime restarted {:.1} s", took.as_secs_f64()));
+    stage.platform.until_ready().await;
     load.answers(50).await;
     let shown = stage.kubectl(&["get", "pods", "-l", &stage.platform.selector()]).await;
     let traffic = load.stop().await;
@@ -63,7 +64,8 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
     let why = traffic.why();
     let held = stage.invariants(traffic.told).await?;
     Ok(Outcome {
-        done: "pods deleted, processes killed and stopped (SIGSTOP) under load".to_owned(),
+        done: "pods deleted, processes killed and stopped (SIGSTOP), and the node's container runtime restarted, under load"
+            .to_owned(),
         seen: format!(
             "back by themselves: {}; {accepted} orders accepted and all done, {failed} of {} requests not answered {why}; {held}",
             times.join(", "),
@@ -99,19 +101,25 @@ async fn back(stage: &Stage, service: Service, blow: Blow) -> Duration {
     started.elapsed()
 }
 
+/// Restarts the node's container runtime, and gives how long it took until it had made a pod. No other container notices.
+async fn runtime_restarted(stage: &Stage) -> Result<Duration, String> {
+    const OTHERS: [Service; 4] = [Service::Cook, Service::Delivery, Service::Mypage, Service::Gateway];
+    let others = async || {
+        let mut seen = vec![];
+        for service in OTHERS {
+            seen.extend(stage.ready_pods(service).await?.iter().map(|pod| (pod.name_any(), restarts(pod))));
+        }
+        seen.sort();
+        Ok::<_, String>(seen)
+    };
+    let (before, started) = (others().await?, Instant::now());
+    Away::stop(&stage.node, Part::Containerd)?.back()?;
+    back(stage, Service::Order, Blow::Deleted).await;
+    let (after, took) = (others().await?, started.elapsed());
+    if before == after { Ok(took) } else { Err(format!("the runtime's restart changed {before:?} to {after:?}")) }
+}
+
 fn restarts(pod: &k8s_openapi::api::core::v1::Pod) -> i32 {
     let status = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
     status.map(|container| container.restart_count).sum()
-}
-
-/// The process of a pod, which runs on this very machine: the operator has told it its name.
-fn process_of(pod: &str) -> Pid {
-    let wanted = format!("POD_NAME={pod}");
-    let is_it = |pid: &i32| {
-        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
-    };
-    let all = fs::read_dir("/proc").expect("processes").flatten();
-    let mut pids = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(is_it);
-    Pid::from_raw(pids.next().unwrap_or_else(|| panic!("no process of pod {pod} runs on this machine")))
 }

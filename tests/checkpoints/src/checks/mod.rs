@@ -1,6 +1,7 @@
 //! The checkpoints.
 
 mod autoscaling;
+mod breaker;
 mod config;
 mod correlation;
 mod cqrs;
@@ -9,6 +10,7 @@ mod drift;
 mod gateway;
 mod healing;
 mod isolation;
+mod pipeline;
 mod request_response;
 mod saga;
 mod volume;
@@ -62,6 +64,18 @@ pub const ALL: &[Checkpoint] = &[
         run: |stage| Box::pin(gateway::run(stage)),
     },
     Checkpoint {
+        number: 6,
+        name: "pipeline",
+        claim: "from a change through test, static build, images, registry and the tag in the spec to the new version's answer",
+        run: |stage| Box::pin(pipeline::run(stage)),
+    },
+    Checkpoint {
+        number: 7,
+        name: "breaker",
+        claim: "a pod of order that fails is cut off within the breaker's interval and a second; with a pod left nobody notices",
+        run: |stage| Box::pin(breaker::run(stage)),
+    },
+    Checkpoint {
         number: 8,
         name: "autoscaling",
         claim: "order grows from 3 to 5 pods under load and goes back to 3 after it, without a failed request",
@@ -76,7 +90,7 @@ pub const ALL: &[Checkpoint] = &[
     Checkpoint {
         number: 10,
         name: "volume",
-        claim: "log files of all pods lie on the shared claim, outlive the pods and stay within their bound",
+        claim: "log files of all pods lie on the shared claim, outlive the pods and stay within their bound; a full disk fails nothing",
         run: |stage| Box::pin(volume::run(stage)),
     },
     Checkpoint {
@@ -88,13 +102,13 @@ pub const ALL: &[Checkpoint] = &[
     Checkpoint {
         number: 12,
         name: "healing",
-        claim: "pods that are deleted, processes that die and that hang are back by themselves, and no order is lost",
+        claim: "deleted pods, processes that die or hang, and a restarted container runtime are back by themselves, no order is lost",
         run: |stage| Box::pin(healing::run(stage)),
     },
     Checkpoint {
         number: 13,
         name: "isolation",
-        claim: "orders are taken while order, cook or delivery is away, and done once they are back",
+        claim: "orders are taken while order, cook, delivery or Kafka is away, and done once it is back; without PostgreSQL nobody is lied to",
         run: |stage| Box::pin(isolation::run(stage)),
     },
     Checkpoint {

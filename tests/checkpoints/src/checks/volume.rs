@@ -1,4 +1,5 @@
-//! Log files on a claim that all pods of a service share: they outlive their pods, and stay within a bound.
+//! Log files on a claim that all pods of a service share: they outlive their pods, and stay within a bound; and a disk without room
+//! for them stops nobody.
 
 use std::{
     collections::BTreeSet,
@@ -10,8 +11,9 @@ use serde_json::json;
 use tests::{cluster::files, process::Service, wait};
 
 use crate::{
-    Outcome, Stage,
+    Outcome, Shown, Stage,
     load::{Load, Rate},
+    node::Disk,
 };
 
 /// What a service's files may take, and one file more, which is being written.
@@ -63,14 +65,17 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
     let shown = stage.kubectl(&["get", "persistentvolumeclaims", "-l", &stage.platform.selector()]).await;
     let traffic = load.stop().await;
     let held = stage.invariants(traffic.told).await?;
+    let (full, full_disk) = full(stage, rate, &directory).await?;
     Ok(Outcome {
-        done: format!("order with two pods, {written} requests logged within 1Mi, then both pods deleted"),
+        done: format!(
+            "order with two pods, {written} requests logged within 1Mi, then both pods deleted; then two pods on a full disk"
+        ),
         seen: format!(
-            "both pods wrote to claim {claim}, files of the deleted ones are still there, {} KiB in all; {held}",
+            "both pods wrote to claim {claim}, files of the deleted ones are still there, {} KiB in all; {held}. {full}",
             size / 1024
         ),
         figure: format!("{} KiB of 1024", size / 1024),
-        shown: vec![shown],
+        shown: vec![shown, full_disk],
         timeline: Some(traffic.timeline),
     })
 }
@@ -87,4 +92,43 @@ fn pods_with_files(directory: &Path) -> BTreeSet<String> {
 
 fn size(directory: &Path) -> u64 {
     files(directory).iter().filter_map(|path| path.metadata().ok()).map(|metadata| metadata.len()).sum()
+}
+
+/// Puts a small disk in the claim's place, fills it up under load, and makes room again.
+async fn full(stage: &Stage, rate: Rate, directory: &Path) -> Result<(String, Shown), String> {
+    let more = stage.length.pick(300, 2_000);
+    let disk = Disk::mount(&stage.node, directory, 2 * 1024)?;
+    // Pods have what is mounted when they start.
+    stage.change(json!({ "services": { "order": { "annotations": { "checkpoints/disk": "small" } } } })).await;
+    stage.until_settled().await;
+    let load = Load::start(stage, rate, &[Service::Order]).await;
+    wait::until("lines on the small disk", wait::SOON, async || {
+        if disk.written()? > 0 { Ok(()) } else { Err("none".to_owned()) }
+    })
+    .await;
+    disk.fill()?;
+    let shown = Shown { command: format!("df {} && ls -l", directory.display()), output: disk.show()? };
+    let before = unwritten(stage).await?;
+    load.answers(more).await;
+    let unwritten = unwritten(stage).await? - before;
+    if unwritten <= 0.0 {
+        return Err(format!("the full disk took {more} requests' lines: {}", disk.show()?));
+    }
+    disk.make_room()?;
+    let size = disk.written()?;
+    wait::until("lines after there is room", wait::SOON, async || {
+        let now = disk.written()?;
+        if now > size { Ok(()) } else { Err(format!("{now} bytes")) }
+    })
+    .await;
+    let traffic = load.stop().await;
+    let answered = traffic.without_failure()?;
+    let held = stage.invariants(traffic.told).await?;
+    Ok((format!("On a full disk {unwritten} writes of lines failed, and none of {answered} requests; {held}"), shown))
+}
+
+/// How many writes of lines have failed, at all pods of order.
+async fn unwritten(stage: &Stage) -> Result<f64, String> {
+    let pods = stage.platform.scrape(Service::Order).await?;
+    Ok(pods.iter().filter_map(|(_, metrics)| metrics.sum("log_write_errors_total")).sum())
 }
