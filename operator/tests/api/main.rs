@@ -29,6 +29,7 @@ mod lifecycle;
 mod mesh;
 mod network_policies;
 mod news;
+mod panics;
 mod paths;
 mod replicas;
 mod rights;

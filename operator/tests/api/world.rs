@@ -37,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     interference::Interference,
     kubelet::{self, Fate},
+    panics,
 };
 
 /// For anything that has to come true.
@@ -118,6 +119,7 @@ impl World {
         name: &str,
         start: impl FnOnce(Client, Vec<String>, CancellationToken) -> JoinHandle<()>,
     ) -> Self {
+        panics::look_out();
         let client = client().await;
         install_definition(&client).await;
         let namespace: Namespace =
@@ -131,7 +133,7 @@ impl World {
         Self { client, namespace, fate, stop, operator, kubelet }
     }
 
-    /// Stops the operator as SIGTERM does, which has to work, and removes the namespace.
+    /// Stops the operator as SIGTERM does, which has to work, and removes the namespace. No operator has panicked.
     pub(crate) async fn end(self) {
         self.stop.cancel();
         tokio::time::timeout(PATIENCE, self.operator).await.expect("the operator stops").unwrap();
@@ -143,6 +145,7 @@ impl World {
             Err(kube::Error::Api(answer)) if matches!(answer.code, 404 | 409) => {}
             Err(error) => panic!("{error}"),
         }
+        panics::assert_none();
     }
 
     /// Removes the namespace, with the operator looking after it still.

@@ -20,6 +20,8 @@ mod kubelet;
 #[path = "../../../operator/tests/api/news.rs"]
 #[allow(dead_code, reason = "the operator's tests use it")]
 mod news;
+#[path = "../../../operator/tests/api/panics.rs"]
+mod panics;
 mod plugin;
 mod status;
 #[path = "../../../operator/tests/api/world.rs"]
