@@ -322,7 +322,8 @@ where
     }
 }
 
-async fn client() -> Client {
+/// A client of the tests' control plane.
+pub(crate) async fn client() -> Client {
     let path = std::env::var_os("TEST_KUBECONFIG").expect("TEST_KUBECONFIG names the kubeconfig of a control plane");
     let kubeconfig = Kubeconfig::read_from(PathBuf::from(path)).unwrap();
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();

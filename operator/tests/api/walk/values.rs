@@ -29,6 +29,7 @@ pub(crate) fn good() -> Vec<Value> {
         json!({ "database": { "caSecretRef": { "name": "other-database", "key": "authority" } } }),
         json!({ "deletionTimeout": "1m" }),
         json!({ "gateway": { "type": "ClusterIP", "annotations": { "example.com/scheme": "internal" } } }),
+        json!({ "gateway": { "type": "LoadBalancer" } }),
         json!({ "gateway": { "nodePort": 30123 } }),
         json!({ "gateway": { "type": null, "ingress": {
             "className": "nginx", "host": "shop.example.com", "tlsSecretName": "shop", "annotations": { "a/b": "c" },
@@ -48,7 +49,7 @@ pub(crate) fn good() -> Vec<Value> {
         json!({ "logs": { "volume": {
             "size": "64Mi", "storageClassName": "efs", "accessModes": ["ReadWriteOnce"], "retention": "Delete",
         } } }),
-        json!({ "mesh": "None" }),
+        json!({ "mesh": "Istio" }),
         json!({ "networkPolicy": { "enabled": false } }),
         json!({ "networkPolicy": {
             "egress": [{ "cidr": "127.0.0.0/8", "ports": [5432] }, { "namespaceLabels": labels, "podLabels": labels }],
@@ -85,7 +86,8 @@ pub(crate) fn good() -> Vec<Value> {
             "maxPendingRequests": 1, "maxRequestsPerConnection": 2, "consecutive5xxErrors": 3, "interval": "10s",
             "baseEjectionTime": "10m", "maxEjectionPercent": 50,
         } })),
-        scaled(json!({ "minReplicas": 2, "maxReplicas": 4, "targetCPUUtilizationPercentage": 30 })),
+        // With more than the one pod that runs, more would run on afterwards.
+        scaled(json!({ "minReplicas": 1, "maxReplicas": 4, "targetCPUUtilizationPercentage": 30 })),
         scaled(
             json!({ "maxReplicas": 3, "behavior": { "scaleUp": policies("Pods"), "scaleDown": policies("Percent") } }),
         ),
@@ -102,6 +104,11 @@ pub(crate) const ELSEWHERE: [(&str, &str); 7] = [
     ("kafka.topicPrefix", "admission: it can't be changed"),
     ("paused", "lifecycle: nothing is brought about while it is set"),
 ];
+
+/// Whether a field has tests of its own.
+pub(crate) fn is_elsewhere(path: &str) -> bool {
+    ELSEWHERE.iter().any(|(prefix, _)| path.starts_with(prefix))
+}
 
 /// A tag that the registry doesn't have.
 pub(crate) const MISSING: &str = "missing";
