@@ -1,6 +1,7 @@
 //! A walk over the fields of the spec, as Acto does it ([Gu et al., SOSP 2023](https://doi.org/10.1145/3600006.3613161)):
 //! from one state to another and back, with values that are good, refused, or futile.
 
+mod bounds;
 pub(crate) mod schema;
 mod values;
 

@@ -110,6 +110,37 @@ pub(crate) fn is_elsewhere(path: &str) -> bool {
     ELSEWHERE.iter().any(|(prefix, _)| path.starts_with(prefix))
 }
 
+/// Values at the bounds of a field whose bounds aren't those of the schema alone, by its path.
+pub(crate) fn at_bounds(path: &str) -> Option<Vec<Value>> {
+    let field = path.rsplit('.').next()?;
+    let domain = ["d".repeat(63), "d".repeat(63), "d".repeat(63), "d".repeat(61)].join(".");
+    let key = format!("{domain}/{}", "k".repeat(63));
+    let level = format!("{}=debug", "m".repeat(250));
+    let address = "2001:0db8:ffff:ffff:ffff:ffff:ffff:ffff/128";
+    let values: &[&str] = match (path, field) {
+        ("services.gateway.config.responseTimeout", _) => &["1ms", "9s"],
+        (_, "connectTimeout" | "responseTimeout") => &["1ms", "5s"],
+        (_, "cookingTime" | "deliveryTime") => &["0s", "0s..24h", "1439m..1440m"],
+        (_, "interval" | "baseEjectionTime" | "deletionTimeout" | "progressDeadline") => &["1ms", "24h", "86400000ms"],
+        (_, "retention") if path.starts_with("kafka.") => &["1ms", "999999d", "forever"],
+        (_, "maxTotalSize" | "size") => &["1Mi", "1024Ti"],
+        (_, "level") => &["off", &level],
+        (_, "cidr") => &["0.0.0.0/0", address],
+        // The good value's limit is 1, and its request 70m.
+        ("services.order.resources.requests.cpu", _) => &["0", "1"],
+        ("services.order.resources.limits.cpu", _) => &["70m", "999999"],
+        ("services.order.resources.requests.memory", _) => &["0", "200Mi"],
+        ("services.order.resources.limits.memory", _) => &["40Mi", "1024Ti"],
+        ("services.order.tolerations[].key", _) => &[&key],
+        (_, "storageClassName") => &["", &domain],
+        // The good value's most are 4.
+        (_, "minReplicas") => return Some(vec![json!(1), json!(4)]),
+        (_, "accessModes") => return Some(vec![json!(["ReadWriteMany", "ReadWriteOnce"])]),
+        _ => return None,
+    };
+    Some(values.iter().map(|value| json!(value)).collect())
+}
+
 /// A tag that the registry doesn't have.
 pub(crate) const MISSING: &str = "missing";
 /// A port that somebody else has.
