@@ -93,6 +93,7 @@ fn api(only: &[&str]) -> Result<()> {
         ("TEST_ISTIO", &*istio),
         ("TEST_STRIMZI", &*kafka_topics),
         ("TEST_HELM", &*binaries.helm().to_string_lossy()),
+        ("TEST_KUBECTL", &*binaries.kubectl().to_string_lossy()),
         ("TEST_AUDIT_LOG", &*control_plane.audit_log().to_string_lossy()),
     ];
     let environment = [&environment[..], &borrowed(&kafka)].concat();

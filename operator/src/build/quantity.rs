@@ -16,16 +16,25 @@ pub struct Quantity {
 pub struct InvalidQuantity(String);
 
 /// A suffix and its factor in thousandths, from the smallest.
-const DECIMAL: [(&str, i128); 6] = [
+const DECIMAL: [(&str, i128); 8] = [
     ("m", 1),
     ("", 1_000),
     ("k", 1_000_000),
     ("M", 1_000_000_000),
     ("G", 1_000_000_000_000),
     ("T", 1_000_000_000_000_000),
+    ("P", 1_000_000_000_000_000_000),
+    ("E", 1_000_000_000_000_000_000_000),
 ];
-const BINARY: [(&str, i128); 5] =
-    [("", 1_000), ("Ki", 1_000 << 10), ("Mi", 1_000 << 20), ("Gi", 1_000 << 30), ("Ti", 1_000 << 40)];
+const BINARY: [(&str, i128); 7] = [
+    ("", 1_000),
+    ("Ki", 1_000 << 10),
+    ("Mi", 1_000 << 20),
+    ("Gi", 1_000 << 30),
+    ("Ti", 1_000 << 40),
+    ("Pi", 1_000 << 50),
+    ("Ei", 1_000 << 60),
+];
 
 impl Quantity {
     /// So many bytes, written with binary suffixes.
@@ -106,6 +115,9 @@ mod tests {
             ("134217728", "134217728"),
             ("128000000", "128M"),
             ("512Ki", "512Ki"),
+            ("1024Ti", "1Pi"),
+            ("1000T", "1P"),
+            ("1Ei", "1Ei"),
             ("0.5Ki", "512"),
             ("0", "0"),
             ("0Mi", "0"),

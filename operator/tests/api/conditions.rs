@@ -1,6 +1,9 @@
 //! What is said when something is wrong, and that it heals.
 
-use foodplatform_operator::api::condition::{DATABASE_REACHABLE, READY, RECONCILING, STALLED, TOPICS_READY};
+use foodplatform_operator::api::{
+    FoodPlatform,
+    condition::{DATABASE_REACHABLE, READY, RECONCILING, STALLED, TOPICS_READY},
+};
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
 use kube::api::ListParams;
 use serde_json::json;
@@ -78,6 +81,21 @@ async fn an_object_of_somebody_else_is_never_taken() {
 
     world.delete::<ConfigMap>("shop-cook").await;
     world.ready().await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_circuit_breaker_that_could_eject_nothing_is_told() {
+    let world = World::start("breaker").await;
+    let cook = |percent: i32| json!({ "services": { "cook": { "replicas": 2, "circuitBreaker": { "maxEjectionPercent": percent } } } });
+    world.shop(cook(49)).await;
+    let shop = world.ready().await;
+    let expected = "services.cook.circuitBreaker ejects no pod, for 49 % of 2, rounded down, are none: raise";
+    assert!(message(&shop, READY).contains(expected), "{}", message(&shop, READY));
+
+    world.patch::<FoodPlatform>("shop", json!({ "spec": cook(50) })).await;
+    let shop = world.ready().await;
+    assert!(!message(&shop, READY).contains("circuitBreaker"), "{}", message(&shop, READY));
     world.end().await;
 }
 

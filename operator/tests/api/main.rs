@@ -3,7 +3,7 @@
 //! `TEST_KUBECONFIG` is a control plane with the controller manager and without nodes, `TEST_KAFKA` the bootstrap servers
 //! of a Kafka with one broker, `TEST_DATABASE_URL` a PostgreSQL, `TEST_CYCLONUS` and `TEST_ISTIO` the programs in
 //! local/cyclonus and local/istio, `TEST_STRIMZI` the file with its definition of KafkaTopics, `TEST_HELM` Helm,
-//! `TEST_AUDIT_LOG` the API server's audit log. Each test has a
+//! `TEST_KUBECTL` kubectl, `TEST_AUDIT_LOG` the API server's audit log. Each test has a
 //! namespace and an operator of its own, so that they run in any order and side by side.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where something is amiss")]
@@ -19,6 +19,8 @@ mod delays;
 mod deletion;
 mod disturbed;
 mod door;
+mod explain;
+mod foreign;
 mod installation;
 mod interference;
 mod kafka;

@@ -177,12 +177,9 @@ async fn with_the_chart_s_rights_everything_works_and_none_of_them_is_idle() {
     let _alone = HTTP_ROUTES.lock().await;
     let world = World::unattended("rights").await;
     let definitions: Api<CustomResourceDefinition> = Api::all(world.client.clone());
-    for (group, plural, kind) in [
-        ("gateway.networking.k8s.io", "httproutes", "HTTPRoute"),
-        ("networking.istio.io", "destinationrules", "DestinationRule"),
-    ] {
-        definitions.create(&PostParams::default(), &ways_in::definition(group, plural, kind)).await.unwrap();
-    }
+    let routes = ways_in::definition("gateway.networking.k8s.io", "httproutes", "HTTPRoute");
+    definitions.create(&PostParams::default(), &routes).await.unwrap();
+    ways_in::install_destination_rules(&world.client).await;
     let cluster = Cluster::start(&world.client).await;
     let installation = Installation::new(&world, &[&world.namespace, &cluster.namespace]).await;
     let mut operator = installation.start("operator").await;
@@ -191,9 +188,8 @@ async fn with_the_chart_s_rights_everything_works_and_none_of_them_is_idle() {
     operator.signal(Signal::SIGTERM);
     assert!(operator.process.wait().await.unwrap().success());
     unread(&world, &installation).await;
-    for name in ["httproutes.gateway.networking.k8s.io", "destinationrules.networking.istio.io"] {
-        definitions.delete(name, &DeleteParams::default()).await.unwrap();
-    }
+    let routes = "httproutes.gateway.networking.k8s.io";
+    definitions.delete(routes, &DeleteParams::default()).await.unwrap();
 
     let requests = installation.requests();
     let refused: Vec<_> = requests.iter().filter(|request| request["responseStatus"]["code"] == 403).collect();

@@ -1,19 +1,23 @@
 //! What leads to the gateway, and kinds that a cluster may be without.
 
-use foodplatform_operator::api::{
-    FoodPlatform,
-    condition::{READY, STALLED},
+use foodplatform_operator::{
+    api::{
+        FoodPlatform,
+        condition::{READY, STALLED},
+    },
+    build,
+    controller::decisions::is_served,
 };
 use k8s_openapi::{
     api::networking::v1::Ingress, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
-    Api,
+    Api, Client,
     api::{DeleteParams, DynamicObject, ListParams, PostParams},
     core::{ApiResource, GroupVersionKind},
 };
 use serde_json::{Value, json};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
 use crate::{
     interference::{Interference, Plan},
@@ -45,6 +49,27 @@ async fn an_ingress_comes_changes_and_goes() {
 
 /// Held by who needs to know whether the cluster has HTTPRoutes.
 pub(crate) static HTTP_ROUTES: Mutex<()> = Mutex::const_new(());
+
+/// Gives the cluster DestinationRules, which it keeps: no test wants it to be without them. An operator that starts
+/// afterwards finds them at once.
+pub(crate) async fn install_destination_rules(client: &Client) {
+    static INSTALLED: OnceCell<()> = OnceCell::const_new();
+    INSTALLED
+        .get_or_init(|| async {
+            let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+            let definition = definition("networking.istio.io", "destinationrules", "DestinationRule");
+            definitions.create(&PostParams::default(), &definition).await.unwrap();
+            let kinds = build::optional_kinds();
+            let kind = kinds.iter().find(|kind| kind.kind == "DestinationRule").unwrap();
+            served(client, kind).await;
+        })
+        .await;
+}
+
+/// Waits until the cluster has a kind: an operator that finds it missing looks again after a while only.
+pub(crate) async fn served(client: &Client, kind: &ApiResource) {
+    eventually("the kind to be served", || async { is_served(client, kind).await.unwrap().then_some(()) }).await;
+}
 
 /// A definition that takes any spec: what of a kind matters here is whether the cluster has it.
 pub(crate) fn definition(group: &str, plural: &str, kind: &str) -> CustomResourceDefinition {

@@ -351,6 +351,7 @@ where
     }
 }
 
+/// A client of the tests' control plane.
 pub(crate) async fn client() -> Client {
     let path = std::env::var_os("TEST_KUBECONFIG").expect("TEST_KUBECONFIG names the kubeconfig of a control plane");
     let kubeconfig = Kubeconfig::read_from(PathBuf::from(path)).unwrap();

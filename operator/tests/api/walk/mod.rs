@@ -1,7 +1,8 @@
 //! A walk over the fields of the spec, as Acto does it ([Gu et al., SOSP 2023](https://doi.org/10.1145/3600006.3613161)):
 //! from one state to another and back, with values that are good, refused, or futile.
 
-mod schema;
+mod bounds;
+pub(crate) mod schema;
 mod values;
 
 use std::collections::BTreeMap;
@@ -22,7 +23,8 @@ use serde_json::{Value, json};
 use crate::{
     kubelet::Fate,
     state::{self, State},
-    world::{World, database_url as url, eventually, is, message, shop},
+    ways_in,
+    world::{World, client, database_url as url, eventually, is, message, shop},
 };
 
 /// Namespaces side by side.
@@ -62,9 +64,14 @@ async fn matches(world: &World, shop: &FoodPlatform) -> Result<(), String> {
             return Err(format!("{} {}: {difference:?}", child.kind(), child.name()));
         }
     }
-    for kind in build::kinds() {
+    for kind in build::kinds().into_iter().chain(build::optional_kinds()) {
         let api: Api<DynamicObject> = Api::namespaced_with(world.client.clone(), &world.namespace, &kind);
-        for live in api.list(&ListParams::default()).await.unwrap() {
+        let list = match api.list(&ListParams::default()).await {
+            // Nothing is of a kind that the cluster doesn't have.
+            Err(kube::Error::Api(answer)) if answer.code == 404 => continue,
+            list => list.unwrap(),
+        };
+        for live in list {
             if is_surplus(&platform, &children, &kind.kind, &live) {
                 return Err(format!("{} {} is nobody's", kind.kind, live.name_any()));
             }
@@ -87,6 +94,7 @@ async fn replace(world: &World, spec: &FoodPlatformSpec) {
 
 /// A namespace with a platform that is ready, the Secret that some values name, and a neighbour.
 async fn start() -> World {
+    ways_in::install_destination_rules(&client().await).await;
     let world = World::start("walk").await;
     let other: Value =
         json!({ "metadata": { "name": "other-database" }, "stringData": { "other": url(), "authority": "-" } });
@@ -143,9 +151,11 @@ async fn there_and_back_again() {
 fn every_field_is_on_the_way() {
     let leaves = schema::leaves(&schema::spec());
     let set: Vec<_> = values::good().iter().flat_map(|patch| schema::set_by(patch, &leaves)).collect();
-    let is_elsewhere = |path: &str| values::ELSEWHERE.iter().any(|(prefix, _)| path.starts_with(prefix));
-    let missing: Vec<_> =
-        leaves.iter().map(|leaf| &leaf.path).filter(|path| !set.contains(path) && !is_elsewhere(path)).collect();
+    let missing: Vec<_> = leaves
+        .iter()
+        .map(|leaf| &leaf.path)
+        .filter(|path| !set.contains(path) && !values::is_elsewhere(path))
+        .collect();
     assert!(missing.is_empty(), "no values in walk/values.rs for {missing:#?}");
     for (prefix, _) in values::ELSEWHERE {
         assert!(leaves.iter().any(|leaf| leaf.path.starts_with(prefix)), "there is no {prefix}");

@@ -3,6 +3,8 @@
 use foodplatform_operator::api::{FoodService, crd};
 use serde_json::{Value, json};
 
+use super::values;
+
 /// The schema of the spec.
 pub(crate) fn spec() -> Value {
     let definition = serde_json::to_value(crd().unwrap()).unwrap();
@@ -84,11 +86,53 @@ impl Leaf {
         bad
     }
 
+    /// Values that are as small, as large, as long or as many as the schema lets through. None for the fields with so few
+    /// values that all of them are told.
+    pub(crate) fn bounds(&self) -> Vec<Value> {
+        if let Some(values) = values::at_bounds(&self.path) {
+            return values;
+        }
+        let schema = &self.schema;
+        let most = |schema: &Value, bound: &str| usize::try_from(schema[bound].as_u64().unwrap()).unwrap();
+        match schema["type"].as_str().unwrap() {
+            "integer" => {
+                ["minimum", "maximum"].iter().filter_map(|bound| schema[*bound].as_i64()).map(Value::from).collect()
+            }
+            "string" if schema["enum"].is_null() => vec![json!("a".repeat(most(schema, "maxLength")))],
+            "array" if schema["items"]["type"] == "integer" => {
+                vec![(1..=most(schema, "maxItems")).map(Value::from).collect()]
+            }
+            "array" => vec![(0..most(schema, "maxItems")).map(|n| json!(format!("a{n}"))).collect()],
+            "object" if schema["additionalProperties"].is_object() => {
+                let value = "a".repeat(most(&schema["additionalProperties"], "maxLength"));
+                vec![(0..most(schema, "maxProperties")).map(|n| (format!("k{n}"), json!(value))).collect()]
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// Merge patches of the spec that set the leaf to what it can't be. Items of lists are whole in them but for it, as
     /// far as the schema tells what that takes.
     pub(crate) fn bad_patches(&self, spec: &Value) -> Vec<Value> {
         self.bad_values().into_iter().map(|value| nest(&self.path, spec, value)).collect()
     }
+}
+
+/// The patch with another value at the path of a leaf that it sets; in the first item of a list.
+pub(crate) fn with(patch: &Value, path: &str, value: &Value) -> Value {
+    let mut patch = patch.clone();
+    let mut place = &mut patch;
+    for part in path.split('.') {
+        place = &mut place[part.trim_end_matches("[]")];
+        if part.ends_with("[]") {
+            let items = place.as_array_mut().unwrap();
+            let rest = path.split_once("[].").unwrap().1;
+            let first = items.iter().position(|item| item.pointer(&format!("/{}", rest.replace('.', "/"))).is_some());
+            place = &mut items[first.unwrap()];
+        }
+    }
+    *place = value.clone();
+    patch
 }
 
 /// The value at a path.

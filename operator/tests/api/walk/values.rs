@@ -29,6 +29,7 @@ pub(crate) fn good() -> Vec<Value> {
         json!({ "database": { "caSecretRef": { "name": "other-database", "key": "authority" } } }),
         json!({ "deletionTimeout": "1m" }),
         json!({ "gateway": { "type": "ClusterIP", "annotations": { "example.com/scheme": "internal" } } }),
+        json!({ "gateway": { "type": "LoadBalancer" } }),
         json!({ "gateway": { "nodePort": 30123 } }),
         json!({ "gateway": { "type": null, "ingress": {
             "className": "nginx", "host": "shop.example.com", "tlsSecretName": "shop", "annotations": { "a/b": "c" },
@@ -48,7 +49,7 @@ pub(crate) fn good() -> Vec<Value> {
         json!({ "logs": { "volume": {
             "size": "64Mi", "storageClassName": "efs", "accessModes": ["ReadWriteOnce"], "retention": "Delete",
         } } }),
-        json!({ "mesh": "None" }),
+        json!({ "mesh": "Istio" }),
         json!({ "networkPolicy": { "enabled": false } }),
         json!({ "networkPolicy": {
             "egress": [{ "cidr": "127.0.0.0/8", "ports": [5432] }, { "namespaceLabels": labels, "podLabels": labels }],
@@ -85,7 +86,8 @@ pub(crate) fn good() -> Vec<Value> {
             "maxPendingRequests": 1, "maxRequestsPerConnection": 2, "consecutive5xxErrors": 3, "interval": "10s",
             "baseEjectionTime": "10m", "maxEjectionPercent": 50,
         } })),
-        scaled(json!({ "minReplicas": 2, "maxReplicas": 4, "targetCPUUtilizationPercentage": 30 })),
+        // With more than the one pod that runs, more would run on afterwards.
+        scaled(json!({ "minReplicas": 1, "maxReplicas": 4, "targetCPUUtilizationPercentage": 30 })),
         scaled(
             json!({ "maxReplicas": 3, "behavior": { "scaleUp": policies("Pods"), "scaleDown": policies("Percent") } }),
         ),
@@ -102,6 +104,42 @@ pub(crate) const ELSEWHERE: [(&str, &str); 7] = [
     ("kafka.topicPrefix", "admission: it can't be changed"),
     ("paused", "lifecycle: nothing is brought about while it is set"),
 ];
+
+/// Whether a field has tests of its own.
+pub(crate) fn is_elsewhere(path: &str) -> bool {
+    ELSEWHERE.iter().any(|(prefix, _)| path.starts_with(prefix))
+}
+
+/// Values at the bounds of a field whose bounds aren't those of the schema alone, by its path.
+pub(crate) fn at_bounds(path: &str) -> Option<Vec<Value>> {
+    let field = path.rsplit('.').next()?;
+    let domain = ["d".repeat(63), "d".repeat(63), "d".repeat(63), "d".repeat(61)].join(".");
+    let key = format!("{domain}/{}", "k".repeat(63));
+    let level = format!("{}=debug", "m".repeat(250));
+    let address = "2001:0db8:ffff:ffff:ffff:ffff:ffff:ffff/128";
+    let values: &[&str] = match (path, field) {
+        ("services.gateway.config.responseTimeout", _) => &["1ms", "9s"],
+        (_, "connectTimeout" | "responseTimeout") => &["1ms", "5s"],
+        (_, "cookingTime" | "deliveryTime") => &["0s", "0s..24h", "1439m..1440m"],
+        (_, "interval" | "baseEjectionTime" | "deletionTimeout" | "progressDeadline") => &["1ms", "24h", "86400000ms"],
+        (_, "retention") if path.starts_with("kafka.") => &["1ms", "999999d", "forever"],
+        (_, "maxTotalSize" | "size") => &["1Mi", "1024Ti"],
+        (_, "level") => &["off", &level],
+        (_, "cidr") => &["0.0.0.0/0", address],
+        // The good value's limit is 1, and its request 70m.
+        ("services.order.resources.requests.cpu", _) => &["0", "1"],
+        ("services.order.resources.limits.cpu", _) => &["70m", "999999"],
+        ("services.order.resources.requests.memory", _) => &["0", "200Mi"],
+        ("services.order.resources.limits.memory", _) => &["40Mi", "1024Ti"],
+        ("services.order.tolerations[].key", _) => &[&key],
+        (_, "storageClassName") => &["", &domain],
+        // The good value's most are 4.
+        (_, "minReplicas") => return Some(vec![json!(1), json!(4)]),
+        (_, "accessModes") => return Some(vec![json!(["ReadWriteMany", "ReadWriteOnce"])]),
+        _ => return None,
+    };
+    Some(values.iter().map(|value| json!(value)).collect())
+}
 
 /// A tag that the registry doesn't have.
 pub(crate) const MISSING: &str = "missing";
