@@ -83,7 +83,7 @@ async fn every_call_may_fail_in_every_way() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_answer_to_a_call_is_waited_for_long() {
     /// Each of their calls takes a whole time-out.
-    const SHARES: usize = 20;
+    const SHARES: usize = 12;
     let ways = [(Failure::Silence, SHARES)];
     disturb(Call::is_to_api_server, ways, SHARES, |how, at| Plan::FailOnce { at, how }).await;
 }

@@ -20,7 +20,7 @@ use crate::{
 const DELAY: Duration = Duration::from_secs(3);
 
 /// For a stage: several time-outs of requests follow each other.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Between two looks whether a stage is over.
 const GLANCE: Duration = Duration::from_millis(200);
