@@ -1,17 +1,27 @@
 //! What is made, kept, and removed.
 
-use foodplatform_operator::api::{FoodPlatform, FoodService};
-use k8s_openapi::api::{
-    apps::v1::Deployment,
-    autoscaling::v2::HorizontalPodAutoscaler,
-    batch::v1::Job,
-    core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount},
-    events::v1::Event,
-    networking::v1::NetworkPolicy,
-    policy::v1::PodDisruptionBudget,
+use std::collections::HashMap;
+
+use foodplatform_operator::{
+    api::{FoodPlatform, FoodService},
+    build::{self, labels},
 };
-use kube::{ResourceExt as _, api::ListParams};
-use serde_json::json;
+use k8s_openapi::{
+    api::{
+        apps::v1::Deployment,
+        autoscaling::v2::HorizontalPodAutoscaler,
+        batch::v1::Job,
+        core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service, ServiceAccount},
+        events::v1::Event,
+        policy::v1::PodDisruptionBudget,
+    },
+    apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry,
+};
+use kube::{
+    Api, ResourceExt as _,
+    api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams},
+};
+use serde_json::{Value, json};
 
 use crate::{
     kubelet::NODE,
@@ -85,30 +95,66 @@ async fn at_rest_nothing_is_written() {
         .await;
     world.event("Ready").await;
 
-    // An annotation that means nothing makes the operator look at everything once more.
-    let annotated: FoodPlatform =
-        world.patch("shop", json!({ "metadata": { "annotations": { "test": "look" } } })).await;
-    let before = snapshot(&world).await;
+    // What Argo CD and the like leave on objects makes the operator look at everything once more.
+    let before = applied(&world).await;
+    for (kind, name) in before.keys() {
+        let mark = marked_by_argo_cd(&world, kind, name, "argocd.argoproj.io/instance");
+        let api: Api<DynamicObject> = Api::namespaced_with(world.client.clone(), &world.namespace, kind);
+        api.patch(name, &PatchParams::default(), &Patch::Merge(mark)).await.unwrap();
+    }
+    // An annotation makes another generation of a Deployment, which its controller has to see before it is ready again.
+    let version = || async { world.ready().await.resource_version() };
+    eventually("the status to stay", || async {
+        let last = version().await;
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        (version().await == last).then_some(())
+    })
+    .await;
+    // An autoscaler is at work.
+    let scaled = json!({ "status": { "lastScaleTime": "2026-01-01T00:00:00Z" } });
+    let autoscalers = world.api::<HorizontalPodAutoscaler>();
+    autoscalers.patch_status("shop-order", &PatchParams::default(), &Patch::Merge(scaled)).await.unwrap();
+    let kind = ApiResource::erase::<FoodPlatform>(&());
+    let marked: FoodPlatform = world.patch("shop", marked_by_argo_cd(&world, &kind, "shop", labels::INSTANCE)).await;
+    let told = events(&world).await;
     tokio::time::sleep(std::time::Duration::from_secs(5)).await;
-    assert_eq!(snapshot(&world).await, before);
+    assert_eq!(applied(&world).await, before);
+    assert_eq!(events(&world).await, told);
     let shop = world.get::<FoodPlatform>("shop").await.unwrap();
-    assert_eq!(shop.resource_version(), annotated.resource_version());
+    assert_eq!(shop.resource_version(), marked.resource_version());
     world.end().await;
 }
 
-async fn snapshot(world: &World) -> Vec<(String, String)> {
-    let mut versions = world.versions::<ConfigMap>().await;
-    versions.extend(world.versions::<ServiceAccount>().await);
-    versions.extend(world.versions::<Service>().await);
-    versions.extend(world.versions::<PersistentVolumeClaim>().await);
-    versions.extend(world.versions::<PodDisruptionBudget>().await);
-    versions.extend(world.versions::<NetworkPolicy>().await);
-    versions.extend(world.versions::<Job>().await);
-    versions.extend(world.versions::<Deployment>().await);
+/// What Argo CD does to an object, where it knows its own by annotation and by this label. On children the label of the
+/// platform's name is the operator's.
+fn marked_by_argo_cd(world: &World, kind: &ApiResource, name: &str, label: &str) -> Value {
+    let id = format!("food:{}/{}:{}/{name}", kind.group, kind.kind, world.namespace);
+    let annotations = json!({ "argocd.argoproj.io/tracking-id": id, "argocd.argoproj.io/sync-wave": "1" });
+    json!({ "metadata": { "labels": { label: "food" }, "annotations": annotations } })
+}
+
+/// What the operator has written of each child, and when.
+async fn applied(world: &World) -> HashMap<(ApiResource, String), Vec<ManagedFieldsEntry>> {
+    let ours = ListParams::default().labels(&labels::platform_selector("shop"));
+    let mut applied = HashMap::new();
+    for kind in build::kinds().into_iter().chain([ApiResource::erase::<Secret>(&())]) {
+        let api: Api<DynamicObject> = Api::namespaced_with(world.client.clone(), &world.namespace, &kind);
+        let children = api.list(&ours).await.unwrap();
+        assert!(kind.kind == "Ingress" || !children.items.is_empty(), "no {}", kind.kind);
+        for child in children {
+            let entries = child.managed_fields().iter();
+            let is_ours = |entry: &&ManagedFieldsEntry| entry.manager.as_deref() == Some("foodplatform-operator");
+            applied.insert((kind.clone(), child.name_any()), entries.filter(is_ours).cloned().collect());
+        }
+    }
+    applied
+}
+
+/// Versions of the operator's events.
+async fn events(world: &World) -> Vec<(String, Option<String>)> {
     let events = world.api::<Event>().list(&ListParams::default()).await.unwrap();
     let ours = events.iter().filter(|e| e.reporting_controller.as_deref() == Some("foodplatform-operator"));
-    versions.extend(ours.map(|event| (event.name_any(), event.resource_version().unwrap())));
-    versions
+    ours.map(|event| (event.name_any(), event.resource_version())).collect()
 }
 
 #[tokio::test]
