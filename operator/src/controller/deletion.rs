@@ -187,7 +187,7 @@ async fn delete_topics(
         return Ok(Err("a check of the topics has yet to end".to_owned()));
     }
     let mut records = topics::records(context, platform, &resource.status.clone().unwrap_or_default());
-    records.extend(context.topics.found(&platform.uid));
+    context.topics.add_found(&platform.uid, &mut records);
     if records.is_empty() {
         return Ok(Ok(Deleted::default()));
     }

@@ -13,7 +13,7 @@ use crate::{
     api::{FoodPlatformStatus, TopicManagement, TopicState},
     build::{FIELD_MANAGER, Platform, Record, Records, kafka_topic, names, topic_records},
     kafka::{
-        Fate, TopicReport,
+        TopicReport,
         connection::Connection,
         keeper::{Known, Request},
     },
@@ -42,8 +42,12 @@ pub(super) fn observe(
 pub(super) fn records(context: &Context, platform: &Platform, status: &FoodPlatformStatus) -> Records {
     let kind = ConfigMap::kind(&());
     let recorded = context.live.child(&kind, &platform.namespace, &names::topic_records(&platform.name));
+    with_status(recorded.map(|live| topic_records::read(&live)).unwrap_or_default(), status)
+}
+
+fn with_status(recorded: Records, status: &FoodPlatformStatus) -> Records {
     let mut records = from_status(status);
-    records.extend(recorded.map(|live| topic_records::read(&live)).unwrap_or_default());
+    records.extend(recorded);
     records
 }
 
@@ -67,23 +71,23 @@ pub(super) async fn record(
     if platform.topic_management != TopicManagement::Direct {
         return Ok(());
     }
-    let mut records = records(context, platform, status);
-    // What was announced, and made by somebody else.
-    let is_lost = |name: &String, record: &Record| {
-        let is_foreign = |report: &TopicReport| report.name == *name && matches!(report.fate, Fate::Foreign(_));
-        record.id.is_none() && reports.iter().any(is_foreign)
-    };
-    records.retain(|name, record| !is_lost(name, record));
-    records.extend(reports.iter().filter_map(TopicReport::record));
     let resource = ApiResource::erase::<ConfigMap>(&());
-    let mut object = topic_records::build(platform, &records);
+    let object = topic_records::build(platform, &taking_in(reports, records(context, platform, status)));
     let Presence::Found(live) = server_side_apply::ensure(context, &resource, &object).await? else { return Ok(()) };
     apply::admit(platform, &resource.kind, &live)?;
-    if topic_records::read(&live) != records {
+    let recorded = topic_records::read(&live);
+    let records = taking_in(reports, with_status(recorded.clone(), status));
+    if recorded != records {
         info!(name = object.name_any(), "recording the topics");
+        let mut object = topic_records::build(platform, &records);
         // What was recorded since then is not to be lost.
         object.metadata.resource_version = live.resource_version();
         server_side_apply::apply(context, &resource, FIELD_MANAGER, &object).await?;
     }
     Ok(())
+}
+
+fn taking_in(reports: &[TopicReport], mut records: Records) -> Records {
+    reports.iter().for_each(|report| report.add_to(&mut records));
+    records
 }

@@ -144,7 +144,6 @@ impl Session {
             Err(sentence) => return Ok(TopicReport { fate: Fate::Refused(sentence), ..report }),
         };
         report.show(live.as_ref());
-        report.settings = known.record.map(|record| record.settings.clone()).unwrap_or_default();
         report.fate = if management == TopicManagement::External {
             words::look(wanted, live.as_ref())
         } else {
@@ -165,24 +164,28 @@ impl Session {
         report: &mut TopicReport,
     ) -> Result<Fate, Problem> {
         let name = &wanted.name;
-        let (steps, differences, settings) = match plan(wanted, known, live) {
+        let (steps, differences) = match plan(wanted, known, live) {
             Plan::Announce { settings } => {
-                report.settings = settings;
+                report.made = settings;
                 return Ok(Fate::Announced);
             }
             Plan::Foreign { replaces_ours } => return Ok(words::foreign(name, replaces_ours)),
-            Plan::Bring { steps, differences, settings } => (steps, differences, settings),
+            Plan::Bring { steps, differences } => (steps, differences),
         };
         for step in &steps {
             let went = self.carry_out(wanted, step)?;
             if *step == Step::Create && went == Went::Overtaken && !known.may_be_made() {
                 return Ok(words::foreign(name, known.had_one()));
             }
+            match step {
+                Step::Create => report.made = wanted.config.keys().cloned().collect(),
+                Step::Configure { reset, .. } => report.reset.clone_from(reset),
+                Step::Grow { .. } => {}
+            }
         }
         if !steps.is_empty() {
             report.show(Some(&self.await_shown(wanted)?));
         }
-        report.settings = settings;
         Ok(words::fate(name, &differences))
     }
 

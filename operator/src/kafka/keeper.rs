@@ -139,11 +139,10 @@ impl TopicKeeper {
         lock(&self.entries).retain(|key, _| is_there(key));
     }
 
-    /// The topics that the last check of the platform `key` found to be its own, with what is to be recorded of them.
-    pub(crate) fn found(&self, key: &str) -> Records {
-        match lock(&self.entries).get(key).and_then(|entry| entry.outcome.as_deref()) {
-            Some(Ok(reports)) => reports.iter().filter_map(TopicReport::record).collect(),
-            Some(Err(_)) | None => Records::new(),
+    /// Adds to what is recorded of the platform `key` what its last check found.
+    pub(crate) fn add_found(&self, key: &str, records: &mut Records) {
+        if let Some(Ok(reports)) = lock(&self.entries).get(key).and_then(|entry| entry.outcome.as_deref()) {
+            reports.iter().for_each(|report| report.add_to(records));
         }
     }
 
@@ -181,9 +180,11 @@ impl Entry {
         Self { request, outcome: None, untried: BTreeSet::new(), due: now, running: false, failures: 0 }
     }
 
-    /// Whether the last check found topics that can be made only when that is recorded.
+    /// Whether other records would change what the last check found: topics that can be made only when that is recorded,
+    /// or that are somebody else's as far as was known.
     fn waits_for_records(&self) -> bool {
-        matches!(self.outcome.as_deref(), Some(Ok(reports)) if reports.iter().any(|r| r.fate == Fate::Announced))
+        let waits = |report: &TopicReport| matches!(report.fate, Fate::Announced | Fate::Foreign(_));
+        matches!(self.outcome.as_deref(), Some(Ok(reports)) if reports.iter().any(waits))
     }
 
     /// Takes in how a check ended, unless the wish has changed meanwhile: then the next one is due at once.

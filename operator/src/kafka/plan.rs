@@ -83,8 +83,6 @@ pub(crate) enum Plan {
         steps: Vec<Step>,
         /// What stays different.
         differences: Vec<Difference>,
-        /// The settings that are ours after that.
-        settings: BTreeSet<String>,
     },
 }
 
@@ -114,14 +112,13 @@ impl Knowledge<'_> {
 /// Compares a wanted topic with what is known of it and with the live one (`None`: Kafka has no such topic).
 #[must_use]
 pub(crate) fn plan(wanted: &WantedTopic, known: Knowledge<'_>, live: Option<&LiveTopic>) -> Plan {
-    let keys = || wanted.config.keys().cloned().collect::<BTreeSet<_>>();
     let Some(live) = live else {
         let differences = match known.record {
-            None => return Plan::Announce { settings: keys() },
+            None => return Plan::Announce { settings: wanted.config.keys().cloned().collect() },
             Some(Record { id: None, .. }) => Vec::new(),
             Some(Record { id: Some(_), .. }) => vec![Difference::Lost],
         };
-        return Plan::Bring { steps: vec![Step::Create], differences, settings: keys() };
+        return Plan::Bring { steps: vec![Step::Create], differences };
     };
     // Nobody had made one when ours was announced.
     let is_ours = known.may_be_made() || known.record.is_some_and(|record| record.id.as_ref() == Some(&live.id));
@@ -132,7 +129,7 @@ pub(crate) fn plan(wanted: &WantedTopic, known: Knowledge<'_>, live: Option<&Liv
     let recorded = known.record.filter(|_| is_ours).map_or(&none, |record| &record.settings);
     let settings = other_settings(wanted, live);
     if settings.keys().any(|key| !recorded.contains(key)) {
-        return Plan::Announce { settings: recorded.iter().chain(settings.keys()).cloned().collect() };
+        return Plan::Announce { settings: settings.into_keys().collect() };
     }
     let is_wanted = |key: &&String| wanted.config.contains_key(*key);
     let reset: BTreeSet<_> = recorded.iter().filter(|key| !is_wanted(key)).cloned().collect();
@@ -143,8 +140,7 @@ pub(crate) fn plan(wanted: &WantedTopic, known: Knowledge<'_>, live: Option<&Liv
     if !settings.is_empty() || !reset.is_empty() {
         steps.push(Step::Configure { settings, reset });
     }
-    let settings = recorded.iter().filter(is_wanted).cloned().collect();
-    Plan::Bring { steps, differences: differences(wanted, live), settings }
+    Plan::Bring { steps, differences: differences(wanted, live) }
 }
 
 /// What stays different on a live topic, whoever looks after it.
@@ -223,32 +219,30 @@ mod tests {
     fn of_ours(wanted: &WantedTopic, live: &LiveTopic) -> (Vec<Step>, Vec<Difference>) {
         let record = Record { id: Some("a".to_owned()), settings: wanted.config.keys().cloned().collect() };
         match plan(wanted, Knowledge { record: Some(&record), ..Knowledge::default() }, Some(live)) {
-            Plan::Bring { steps, differences, .. } => (steps, differences),
+            Plan::Bring { steps, differences } => (steps, differences),
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
     fn what_is_missing_is_announced_and_then_made() {
-        let settings = keys(&["retention.ms"]);
-        assert_eq!(plan_of(None, None, false), Plan::Announce { settings: settings.clone() });
-        let create = |differences| Plan::Bring { steps: vec![Step::Create], differences, settings: settings.clone() };
+        assert_eq!(plan_of(None, None, false), Plan::Announce { settings: keys(&["retention.ms"]) });
+        let create = |differences| Plan::Bring { steps: vec![Step::Create], differences };
         assert_eq!(plan_of(Some(&record(None, &[])), None, false), create(vec![]));
         assert_eq!(plan_of(Some(&record(Some("a"), &[])), None, false), create(vec![Difference::Lost]));
     }
 
     #[test]
     fn a_topic_that_somebody_else_made_is_left_alone_unless_it_is_to_be_adopted() {
-        let nothing_to_do =
-            |settings: &[&str]| Plan::Bring { steps: vec![], differences: vec![], settings: keys(settings) };
+        let nothing_to_do = Plan::Bring { steps: vec![], differences: vec![] };
         // What was recorded of another topic is not of this one.
         let other = record(Some("b"), &["cleanup.policy"]);
         for (record, replaces_ours) in [(None, false), (Some(&other), true)] {
             assert_eq!(plan_of(record, Some(&live()), false), Plan::Foreign { replaces_ours });
-            assert_eq!(plan_of(record, Some(&live()), true), nothing_to_do(&[]));
+            assert_eq!(plan_of(record, Some(&live()), true), nothing_to_do);
         }
         let announced = record(None, &["retention.ms"]);
-        assert_eq!(plan_of(Some(&announced), Some(&live()), false), nothing_to_do(&["retention.ms"]));
+        assert_eq!(plan_of(Some(&announced), Some(&live()), false), nothing_to_do);
     }
 
     #[test]
@@ -264,21 +258,17 @@ mod tests {
         let (nothing, ours) = (record(Some("a"), &["x"]), record(Some("a"), &["retention.ms", "x"]));
         assert_eq!(
             plan_of(Some(&nothing), Some(&without), false),
-            Plan::Announce { settings: keys(&["retention.ms", "x"]) }
+            Plan::Announce { settings: keys(&["retention.ms"]) }
         );
         let settings = map(&[("retention.ms", "604800000")]);
         assert_eq!(
             plan_of(Some(&ours), Some(&without), false),
-            Plan::Bring {
-                steps: vec![Step::Configure { settings, reset: keys(&["x"]) }],
-                differences: vec![],
-                settings: keys(&["retention.ms"])
-            }
+            Plan::Bring { steps: vec![Step::Configure { settings, reset: keys(&["x"]) }], differences: vec![] }
         );
-        // One that was as wanted without us is not ours.
+        // One that is as wanted without us is not ours.
         assert_eq!(
             plan_of(Some(&record(Some("a"), &[])), Some(&live()), false),
-            Plan::Bring { steps: vec![], differences: vec![], settings: keys(&[]) }
+            Plan::Bring { steps: vec![], differences: vec![] }
         );
     }
 

@@ -44,7 +44,8 @@ fn deployments(ready: i32) -> Vec<(ApiResource, DynamicObject)> {
 
 fn good(platform: &Platform) -> Outcome {
     let report = |topic: &crate::build::WantedTopic| TopicReport {
-        settings: std::collections::BTreeSet::new(),
+        made: std::collections::BTreeSet::new(),
+        reset: std::collections::BTreeSet::new(),
         name: topic.name.clone(),
         partitions: Some(topic.partitions),
         id: Some("id".to_owned()),
