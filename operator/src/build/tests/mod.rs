@@ -7,15 +7,23 @@ use serde_json::{Value, json};
 use super::*;
 use crate::api::FoodPlatform;
 
-fn platform(spec: Value) -> Platform {
-    let platform: FoodPlatform = serde_json::from_value(json!({
+fn resource(spec: Value) -> FoodPlatform {
+    serde_json::from_value(json!({
         "apiVersion": "foodplatform.dev/v1alpha1",
         "kind": "FoodPlatform",
         "metadata": { "name": "shop", "namespace": "food", "uid": "0b5f4c2e-0000-4000-8000-000000000001" },
         "spec": spec,
     }))
-    .unwrap();
-    Platform::new(&platform).unwrap()
+    .unwrap()
+}
+
+fn platform(spec: Value) -> Platform {
+    Platform::new(&resource(spec)).unwrap()
+}
+
+/// Why the spec is refused.
+fn refusal(spec: Value) -> String {
+    Platform::new(&resource(spec)).unwrap_err().to_string()
 }
 
 fn smallest() -> Value {
@@ -278,13 +286,7 @@ fn logs_leave_room_on_their_volume() {
 #[test]
 fn what_no_apiserver_has_checked_is_refused() {
     let new = |change: fn(&mut FoodPlatform)| {
-        let mut platform: FoodPlatform = serde_json::from_value(json!({
-            "apiVersion": "foodplatform.dev/v1alpha1",
-            "kind": "FoodPlatform",
-            "metadata": { "name": "shop", "namespace": "food", "uid": "1" },
-            "spec": fullest(),
-        }))
-        .unwrap();
+        let mut platform = resource(fullest());
         change(&mut platform);
         Platform::new(&platform).map_err(|error| error.to_string())
     };
@@ -374,11 +376,7 @@ fn an_affinity_that_kubernetes_would_not_understand_is_refused() {
     let refused = |affinity: Value| {
         let mut spec = smallest();
         spec["services"] = json!({ "cook": { "affinity": affinity } });
-        let platform = serde_json::from_value(json!({
-            "apiVersion": "foodplatform.dev/v1alpha1", "kind": "FoodPlatform",
-            "metadata": { "name": "shop", "namespace": "food", "uid": "u" }, "spec": spec,
-        }));
-        Platform::new(&platform.unwrap()).unwrap_err().to_string()
+        refusal(spec)
     };
     let misspelt = refused(json!({ "podAntiAffinity": { "required": [] } }));
     assert!(
@@ -393,10 +391,6 @@ fn an_affinity_that_kubernetes_would_not_understand_is_refused() {
 fn a_broker_without_a_port_is_refused() {
     let mut spec = smallest();
     spec["kafka"]["bootstrapServers"] = json!("a:9092,b:99999");
-    let platform = serde_json::from_value(json!({
-        "apiVersion": "foodplatform.dev/v1alpha1", "kind": "FoodPlatform",
-        "metadata": { "name": "shop", "namespace": "food", "uid": "u" }, "spec": spec,
-    }));
-    let refused = Platform::new(&platform.unwrap()).unwrap_err().to_string();
+    let refused = refusal(spec);
     assert!(refused.starts_with("spec.kafka.bootstrapServers: \"b:99999\" does not end in a port"), "{refused}");
 }
