@@ -272,20 +272,23 @@ async fn topics_go_with_the_platform_when_that_is_asked_for() {
     world.end().await;
 }
 
-#[tokio::test]
-async fn a_platform_whose_kafka_is_gone_is_let_go_after_a_while() {
+/// A platform whose topics are to go with it within `timeout`, and whose Kafka has gone away since it was ready; with the door
+/// that keeps others from its address.
+async fn without_its_kafka(name: &str, timeout: &str) -> (World, Door) {
     let mut door = Door::shut_before(kafka());
     door.open();
-    let world = World::start("letgo").await;
-    let address = door.address().to_string();
-    world
-        .shop(json!({
-            "kafka": { "bootstrapServers": address, "deletionPolicy": "Delete" }, "deletionTimeout": "8s",
-        }))
-        .await;
+    let world = World::start(name).await;
+    let kafka = json!({ "bootstrapServers": door.address().to_string(), "deletionPolicy": "Delete" });
+    world.shop(json!({ "kafka": kafka, "deletionTimeout": timeout })).await;
     // By this address Kafka only tells its own one.
     world.ready().await;
     door.shut().await;
+    (world, door)
+}
+
+#[tokio::test]
+async fn a_platform_whose_kafka_is_gone_is_let_go_after_a_while() {
+    let (world, _door) = without_its_kafka("letgo", "8s").await;
     let started = std::time::Instant::now();
     world.delete::<FoodPlatform>("shop").await;
     let shop = world.shop_when("being deleted", |shop| message(shop, READY).contains("can't be deleted: Kafka")).await;
@@ -299,14 +302,7 @@ async fn a_platform_whose_kafka_is_gone_is_let_go_after_a_while() {
 /// Nothing can be made in such a namespace any more, an event neither: the operator's log has it.
 #[tokio::test]
 async fn a_terminating_namespace_is_held_up_no_longer_than_is_allowed_by_a_kafka_that_is_gone() {
-    let mut door = Door::shut_before(kafka());
-    door.open();
-    let world = World::start("leaving").await;
-    let address = door.address().to_string();
-    let spec = json!({ "kafka": { "bootstrapServers": address, "deletionPolicy": "Delete" }, "deletionTimeout": "5s" });
-    world.shop(spec).await;
-    world.ready().await;
-    door.shut().await;
+    let (world, _door) = without_its_kafka("leaving", "5s").await;
     world.delete_namespace().await;
     world.gone().await;
     world.end().await;
