@@ -97,11 +97,11 @@ fn api(only: &[&str]) -> Result<()> {
         ("TEST_AUDIT_LOG", &*control_plane.audit_log().to_string_lossy()),
     ];
     let environment = [&environment[..], &borrowed(&kafka)].concat();
-    for package in ["foodplatform-operator", "kubectl-foodplatform"] {
+    let outcomes = ["foodplatform-operator", "kubectl-foodplatform"].map(|package| {
         let arguments = ["--package", package, "--features", "api-tests", "--test", "api", "--"];
-        cargo_test(&[&arguments, only].concat(), &environment)?;
-    }
-    Ok(())
+        cargo_test(&[&arguments, only].concat(), &environment)
+    });
+    outcomes.into_iter().collect()
 }
 
 fn services(only: &[&str]) -> Result<()> {
@@ -168,7 +168,7 @@ fn cluster(only: &[&str]) -> Result<()> {
     require_root()?;
     let instance = Instance::test();
     let _lock = Lock::take(&instance)?;
-    let outcome = on_cluster(&instance, only, &[]);
+    let outcome = on_cluster(&instance, &["tests", "checkpoints"], only, &[]);
     // Also after a failure, and its own failure counts too.
     let down = Cluster::down(&instance).map(drop);
     outcome.and(down)
@@ -177,11 +177,11 @@ fn cluster(only: &[&str]) -> Result<()> {
 /// Runs those cluster tests that measure, on an instance that stays up.
 pub(crate) fn measure(instance: &Instance, environment: &[(&str, &str)]) -> Result<()> {
     let _lock = Lock::take(instance)?;
-    on_cluster(instance, &["measures"], environment)
+    on_cluster(instance, &["tests"], &["measures"], environment)
 }
 
-/// Brings an instance up and runs the cluster tests on it: those whose names hold `only`, if it is given.
-fn on_cluster(instance: &Instance, only: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+/// Brings an instance up and runs the packages' cluster tests on it: those whose names hold `only`, if it is given.
+fn on_cluster(instance: &Instance, packages: &[&str], only: &[&str], environment: &[(&str, &str)]) -> Result<()> {
     let progress = Progress::new();
     let up = up::install(instance, &progress)?;
     Runtime::new()?.block_on(async {
@@ -192,10 +192,14 @@ fn on_cluster(instance: &Instance, only: &[&str], environment: &[(&str, &str)]) 
     variables.extend(environment.iter().map(|(name, value)| (*name, (*value).to_owned())));
     let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
     cargo("build", &["--package", "kubectl-foodplatform"], &[])?;
-    // One after another: they all look at the same cluster.
-    let arguments =
-        ["--package", "tests", "--features", "cluster-tests", "--test", "cluster", "--", "--test-threads=1"];
-    cargo_test(&[&arguments, only].concat(), &variables)
+    let outcomes = packages.iter().map(|package| {
+        // One after another: they all look at the same cluster.
+        let arguments =
+            ["--package", package, "--features", "cluster-tests", "--test", "cluster", "--", "--test-threads=1"];
+        cargo_test(&[&arguments, only].concat(), &variables)
+    });
+    // What fails of one doesn't keep the next from running.
+    outcomes.collect::<Vec<_>>().into_iter().collect()
 }
 
 /// What tells tests and checkpoints where the cluster is, and what goes with it.

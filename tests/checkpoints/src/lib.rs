@@ -15,6 +15,6 @@ mod stage;
 mod timeline;
 
 pub use checks::{ALL, Checkpoint};
-pub use run::{Outcome, Row, run};
+pub use run::{Missed, Outcome, Row, run};
 pub use stage::{Length, Shown, Stage};
 pub use timeline::Timeline;

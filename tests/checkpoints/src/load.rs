@@ -18,6 +18,7 @@ use ::tests::{
 };
 use reqwest::Method;
 use tokio::{
+    sync::watch,
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval},
 };
@@ -31,20 +32,32 @@ const PATIENCE: Duration = Duration::from_secs(12);
 const LOOK: Duration = Duration::from_millis(500);
 /// Requests under way at most: more than that is a failure of the platform, too.
 const AT_ONCE: usize = 1_000;
-/// The portions of each menu item: nobody is to find it empty.
+/// Menu items that are ordered in turn.
+const MENUS: usize = 4;
+/// The portions that one restock brings.
 const STOCK: i64 = 1_000;
+/// Restocks of each menu item: more than any load orders, for nobody is to find it empty.
+const RESTOCKS: usize = 10;
+
+/// Reads of what each service with data has to tell.
+pub(crate) const EVERYTHING: &[Service] = &[Service::Order, Service::Cook, Service::Delivery, Service::Mypage];
+/// Reads that need MyPage alone.
+pub(crate) const PAGES: &[Service] = &[Service::Mypage];
 
 /// How much is asked in a second.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rate {
     /// Orders placed.
     pub(crate) orders: u32,
-    /// Orders' pages read.
+    /// Lists read.
     pub(crate) reads: u32,
 }
 
+/// Enough to notice what fails.
+pub(crate) const GENTLE: Rate = Rate { orders: 2, reads: 20 };
+
 /// What came of a load.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Traffic {
     pub(crate) timeline: Timeline,
     /// The orders that were accepted.
@@ -59,28 +72,58 @@ pub(crate) struct Traffic {
 pub(crate) struct Load {
     started: Instant,
     shared: Arc<Mutex<Traffic>>,
+    rate: watch::Sender<Rate>,
     stop: CancellationToken,
     work: AbortOnDropHandle<()>,
     look: AbortOnDropHandle<()>,
 }
 
 impl Load {
-    /// Starts it. `watched`: services whose pods are looked at meanwhile.
+    /// Starts it. `read`: services whose data is read, in turn. `watched`: services whose pods are looked at meanwhile.
     ///
     /// # Panics
     /// When the platform takes no menu item.
-    pub(crate) async fn start(stage: &Stage, rate: Rate, watched: &'static [Service]) -> Self {
+    pub(crate) async fn start(
+        stage: &Stage,
+        rate: Rate,
+        read: &'static [Service],
+        watched: &'static [Service],
+    ) -> Self {
         let api = stage.gateway.clone().within(PATIENCE);
         let mut menus = vec![];
-        for _ in 0..4 {
-            menus.push(api.menu_with_stock(STOCK).await);
+        for _ in 0..MENUS {
+            let menu = api.menu_with_stock(STOCK).await;
+            for _ in 1..RESTOCKS {
+                let restocked = api.restock(&menu, STOCK, &fresh()).await;
+                assert!((200..300).contains(&restocked.status), "{}: {}", restocked.status, restocked.text);
+            }
+            menus.push(menu);
         }
         let (started, stop) = (Instant::now(), CancellationToken::new());
         let shared = Arc::new(Mutex::new(Traffic::default()));
-        let generator = Generator { api, menus, started, shared: Arc::clone(&shared), placed: AtomicUsize::new(0) };
-        let work = tokio::spawn(Arc::new(generator).run(rate, stop.clone()));
+        stage.follow(&shared);
+        let (sender, receiver) = watch::channel(rate);
+        let generator = Generator {
+            api,
+            menus,
+            read,
+            started,
+            shared: Arc::clone(&shared),
+            sent: [const { AtomicUsize::new(0) }; 2],
+        };
+        let work = AbortOnDropHandle::new(tokio::spawn(Arc::new(generator).run(receiver, stop.clone())));
         let look = tokio::spawn(look(stage.platform.clone(), watched, started, Arc::clone(&shared)));
-        Self { started, shared, stop, work: AbortOnDropHandle::new(work), look: AbortOnDropHandle::new(look) }
+        Self { started, shared, rate: sender, stop, work, look: AbortOnDropHandle::new(look) }
+    }
+
+    /// Goes on at another rate.
+    pub(crate) fn change(&self, rate: Rate) {
+        self.rate.send_replace(rate);
+    }
+
+    /// What has come of it so far.
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.shared.lock().expect("nobody panics while counting").clone()
     }
 
     /// Marks the moment at which something is done.
@@ -133,7 +176,7 @@ impl Load {
         self.stop.cancel();
         self.work.await.expect("the load ends");
         drop(self.look);
-        std::mem::take(&mut *self.shared.lock().expect("nobody panics while counting"))
+        self.shared.lock().expect("nobody panics while counting").clone()
     }
 }
 
@@ -145,6 +188,15 @@ impl Traffic {
             return Err(format!("{failed} of {} requests failed: {}", answered + failed, self.why()));
         }
         if answered == 0 { Err("no request was answered".to_owned()) } else { Ok(answered) }
+    }
+
+    /// That moreover no order was only taken for later, which hides that order could not be reached.
+    pub(crate) fn without_deferral(&self) -> Result<usize, String> {
+        let answered = self.without_failure()?;
+        match self.statuses.get(&202) {
+            Some(deferred) => Err(format!("{deferred} orders were only taken for later")),
+            None => Ok(answered),
+        }
     }
 
     /// That every request that was not answered as it should be was answered with that status, and that there are such.
@@ -166,42 +218,50 @@ impl Traffic {
 struct Generator {
     api: Api,
     menus: Vec<String>,
+    read: &'static [Service],
     started: Instant,
     shared: Arc<Mutex<Traffic>>,
-    placed: AtomicUsize,
+    /// Orders and reads so far.
+    sent: [AtomicUsize; 2],
 }
 
 impl Generator {
-    async fn run(self: Arc<Self>, rate: Rate, stop: CancellationToken) {
-        let mut ticks = interval(Duration::from_secs(1) / (rate.orders + rate.reads).max(1));
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    async fn run(self: Arc<Self>, mut rate: watch::Receiver<Rate>, stop: CancellationToken) {
         let mut under_way = JoinSet::new();
-        // Orders are spread evenly among the reads, beginning with one.
-        let mut credit = rate.reads;
         loop {
-            tokio::select! {
-                () = stop.cancelled() => break,
-                _ = ticks.tick() => {}
+            let now = *rate.borrow_and_update();
+            let mut ticks = interval(Duration::from_secs(1) / (now.orders + now.reads).max(1));
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+            // Orders are spread evenly among the reads, beginning with one.
+            let mut credit = now.reads;
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => {
+                        while under_way.join_next().await.is_some() {}
+                        return;
+                    }
+                    Ok(()) = rate.changed() => break,
+                    _ = ticks.tick() => {}
+                }
+                credit += now.orders;
+                let places = now.orders > 0 && credit >= now.orders + now.reads;
+                if places {
+                    credit -= now.orders + now.reads;
+                }
+                while under_way.try_join_next().is_some() {}
+                if under_way.len() >= AT_ONCE {
+                    self.failed(self.started.elapsed(), format!("more than {AT_ONCE} requests are under way"));
+                    continue;
+                }
+                let this = Arc::clone(&self);
+                under_way.spawn(async move { if places { this.place().await } else { this.read().await } });
             }
-            credit += rate.orders;
-            let places = credit >= rate.orders + rate.reads;
-            if places {
-                credit -= rate.orders + rate.reads;
-            }
-            while under_way.try_join_next().is_some() {}
-            if under_way.len() >= AT_ONCE {
-                self.failed(self.started.elapsed(), format!("more than {AT_ONCE} requests are under way"));
-                continue;
-            }
-            let this = Arc::clone(&self);
-            under_way.spawn(async move { if places { this.place().await } else { this.read().await } });
         }
-        while under_way.join_next().await.is_some() {}
     }
 
     async fn place(&self) {
         let at = self.started.elapsed();
-        let number = self.placed.fetch_add(1, Ordering::Relaxed);
+        let number = self.sent[0].fetch_add(1, Ordering::Relaxed);
         let (menu, key) = (&self.menus[number % self.menus.len()], fresh());
         let request = self.api.request(Method::POST, "/orders").header("Idempotency-Key", &key);
         let answer = self.api.try_send(request.json(&order_of(menu, 1))).await;
@@ -220,10 +280,12 @@ impl Generator {
 
     async fn read(&self) {
         let at = self.started.elapsed();
-        match self.api.try_send(self.api.request(Method::GET, "/mypages?customerId=ann&limit=5")).await {
+        let number = self.sent[1].fetch_add(1, Ordering::Relaxed);
+        let path = list_of(self.read[number % self.read.len()]);
+        match self.api.try_send(self.api.request(Method::GET, path)).await {
             Ok(answer) if answer.status == 200 => self.answered(at, 200, |_| {}),
-            Ok(answer) => self.failed(at, format!("GET /mypages: {} {}", answer.status, text(&answer.body, "detail"))),
-            Err(error) => self.failed(at, format!("GET /mypages: no answer: {}", last_cause(&error))),
+            Ok(answer) => self.failed(at, format!("GET {path}: {} {}", answer.status, text(&answer.body, "detail"))),
+            Err(error) => self.failed(at, format!("GET {path}: no answer: {}", last_cause(&error))),
         }
     }
 
@@ -238,6 +300,17 @@ impl Generator {
         let mut traffic = self.shared.lock().expect("nobody panics while counting");
         traffic.timeline.count(at, true);
         *traffic.failures.entry(why).or_default() += 1;
+    }
+}
+
+/// What is read of a service.
+const fn list_of(service: Service) -> &'static str {
+    match service {
+        Service::Order => "/orders?limit=5",
+        Service::Cook => "/cooks?limit=5",
+        Service::Delivery => "/deliveries?limit=5",
+        Service::Mypage => "/mypages?customerId=ann&limit=5",
+        Service::Gateway => "/",
     }
 }
 
@@ -269,6 +342,17 @@ async fn look(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_order_that_is_only_taken_for_later_is_seen() {
+        let mut traffic = Traffic::default();
+        traffic.without_deferral().unwrap_err();
+        traffic.timeline.count(Duration::ZERO, false);
+        traffic.statuses.insert(201, 1);
+        assert_eq!(traffic.without_deferral(), Ok(1));
+        traffic.statuses.insert(202, 1);
+        traffic.without_deferral().unwrap_err();
+    }
 
     #[test]
     fn one_failure_of_another_kind_is_seen() {

@@ -3,8 +3,12 @@
 use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
-use checkpoints::{ALL, Checkpoint, Length, Row, Stage, report, run};
+use checkpoints::{ALL, Checkpoint, Length, Outcome, Row, Stage, report, run};
 use clap::Parser;
+
+/// What all of them may take in their short form, and in their full one.
+const SHORT_LIMIT: Duration = Duration::from_secs(10 * 60);
+const FULL_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// Shows that a platform stands up to what happens to it
 #[derive(Debug, Parser)]
@@ -12,7 +16,7 @@ use clap::Parser;
 struct Arguments {
     /// Only these; all of them by default
     names: Vec<String>,
-    /// Where the page and the table go
+    /// Where the page, the table and the plots go
     #[arg(long, value_name = "DIRECTORY")]
     out: PathBuf,
     /// The short form of each
@@ -47,12 +51,26 @@ async fn work(arguments: &Arguments) -> Result<bool> {
     fs::create_dir_all(&arguments.out).with_context(|| format!("cannot make {}", arguments.out.display()))?;
     let took = rows.iter().map(|row| row.took).sum::<Duration>();
     let about = format!("On a cluster of one node, in {:.0} s.", took.as_secs_f64());
-    for (name, text) in [("checkpoints.md", report::table(&rows)), ("checkpoints.html", report::page(&rows, &about)?)] {
+    let mut files = vec![
+        ("checkpoints.md".to_owned(), report::table(&rows)),
+        ("checkpoints.html".to_owned(), report::page(&rows, &about)?),
+    ];
+    for row in &rows {
+        if let Ok(Outcome { timeline: Some(timeline), .. }) = &row.outcome {
+            files.push((format!("{}.svg", row.checkpoint.name), report::plot(timeline)?));
+        }
+    }
+    for (name, text) in files {
         let file = arguments.out.join(name);
         fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
         println!("{}", file.display());
     }
-    Ok(rows.iter().all(|row| row.outcome.is_ok()))
+    let limit = stage.length.pick(SHORT_LIMIT, FULL_LIMIT);
+    let is_in_time = !arguments.names.is_empty() || took <= limit;
+    if !is_in_time {
+        println!("✗ all of them took {:.0} s, more than {:.0} s", took.as_secs_f64(), limit.as_secs_f64());
+    }
+    Ok(is_in_time && rows.iter().all(|row| row.outcome.is_ok()))
 }
 
 /// Those of the names, in the order of their numbers.
@@ -67,11 +85,12 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Checkpoint>> {
 }
 
 fn tell(row: &Row) {
-    let seconds = row.took.as_secs_f64();
+    let (checkpoint, seconds) = (row.checkpoint, row.took.as_secs_f64());
     match &row.outcome {
-        Ok(outcome) => {
-            println!("✓ {:>2} {} ({seconds:.0} s): {}", row.checkpoint.number, row.checkpoint.name, outcome.seen)
-        }
-        Err(missed) => println!("✗ {:>2} {} ({seconds:.0} s): {missed}", row.checkpoint.number, row.checkpoint.name),
+        Ok(Outcome { done, seen, figure, .. }) => println!(
+            "✓ {:>2} {} ({seconds:.0} s): {figure}\n     done: {done}\n     seen: {seen}",
+            checkpoint.number, checkpoint.name
+        ),
+        Err(missed) => println!("✗ {:>2} {} ({seconds:.0} s): {}", checkpoint.number, checkpoint.name, missed.why),
     }
 }

@@ -25,12 +25,23 @@ pub struct Outcome {
     pub timeline: Option<Timeline>,
 }
 
+/// What was not seen that had to be.
+#[derive(Debug, Clone, Default)]
+pub struct Missed {
+    /// In a sentence.
+    pub why: String,
+    /// How everything stood right then.
+    pub shown: Vec<Shown>,
+    /// What happened when, where there was a load.
+    pub timeline: Option<Timeline>,
+}
+
 /// How a checkpoint went.
 pub struct Row {
     /// Which one.
     pub checkpoint: &'static Checkpoint,
     /// What was done and seen, or what was missed.
-    pub outcome: Result<Outcome, String>,
+    pub outcome: Result<Outcome, Missed>,
     /// How long it took, with what it takes to leave everything as it was.
     pub took: Duration,
 }
@@ -41,7 +52,10 @@ pub async fn run(stage: &Stage, checkpoint: &'static Checkpoint) -> Row {
     let work = async {
         stage.until_settled().await;
         let spec = stage.platform.get().await["spec"].take();
-        let outcome = caught((checkpoint.run)(stage)).await;
+        let outcome = match caught((checkpoint.run)(stage)).await {
+            Ok(outcome) => Ok(outcome),
+            Err(why) => Err(missed(stage, why).await),
+        };
         let undone = caught(async {
             stage.replace(&spec).await;
             stage.until_settled().await;
@@ -49,12 +63,21 @@ pub async fn run(stage: &Stage, checkpoint: &'static Checkpoint) -> Row {
         });
         // What went wrong first is what there is to say.
         match (outcome, undone.await) {
-            (Ok(_), Err(undone)) => Err(format!("afterwards: {undone}")),
+            (Ok(_), Err(undone)) => Err(missed(stage, format!("afterwards: {undone}")).await),
             (outcome, _) => outcome,
         }
     };
-    let outcome = caught(work).await;
+    let outcome = AssertUnwindSafe(work).catch_unwind().await;
+    let outcome = outcome.unwrap_or_else(|panic| Err(Missed { why: said(panic.as_ref()), ..Missed::default() }));
     Row { checkpoint, outcome, took: started.elapsed() }
+}
+
+/// What was missed, with what shows it.
+async fn missed(stage: &Stage, why: String) -> Missed {
+    // Where not even that can be had, the sentence has to do.
+    let evidence = caught(async { Ok(stage.evidence().await) });
+    let (shown, timeline) = evidence.await.unwrap_or_default();
+    Missed { why, shown, timeline }
 }
 
 /// A panic is how the tests' tools say what they missed.

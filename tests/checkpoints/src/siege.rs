@@ -96,7 +96,7 @@ impl Siege {
             ended.expect("a reader ends");
         }
         let tally = lock(&self.tally).clone();
-        let command = format!("siege --concurrent={} {}", self.readers, self.url);
+        let command = format!("# {} readers of {}, as siege tells it", self.readers, self.url);
         let shown = Shown { command, output: tally.lines(self.started.elapsed()) };
         (tally, shown)
     }

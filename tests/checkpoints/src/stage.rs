@@ -1,8 +1,13 @@
 //! Where the checkpoints happen: a cluster with the operator and the quickstart on it, and the servers behind them.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use contract::Topic;
+use contract::{OrderSnapshot, OrderStatus, Topic};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use local::{Cluster as Node, Instance};
@@ -11,12 +16,14 @@ use tests::{
     api::Api,
     cluster::{Cluster, Platform},
     database::Database,
-    invariants::{Owners, Quiet, Told, check, dead_letters, read},
+    invariants::{Owners, Quiet, Told, World, check, dead_letters, read},
     kafka::Kafka,
     process::Service,
     servers, wait,
 };
 use tokio::process::Command;
+
+use crate::{Timeline, load::Traffic};
 
 /// The port at which every service answers.
 pub(crate) const PORT: u16 = 8080;
@@ -67,6 +74,8 @@ pub struct Stage {
     pub length: Length,
     kubectl: PathBuf,
     kubeconfig: PathBuf,
+    /// What comes of the last load.
+    last: Mutex<Option<Arc<Mutex<Traffic>>>>,
 }
 
 impl Stage {
@@ -86,6 +95,7 @@ impl Stage {
             length,
             kubectl: servers::kubectl(),
             kubeconfig: servers::kubeconfig(),
+            last: Mutex::default(),
         }
     }
 
@@ -212,11 +222,61 @@ impl Stage {
         Api::new(format!("http://{address}:{PORT}"))
     }
 
-    /// Waits until the platform has come to rest, and holds it against the invariants I1 to I6.
+    /// Keeps what comes of a load for [`Stage::evidence`].
+    pub(crate) fn follow(&self, traffic: &Arc<Mutex<Traffic>>) {
+        *self.last.lock().expect("nobody panics while it is set") = Some(Arc::clone(traffic));
+    }
+
+    /// What shows how a checkpoint failed: the last load since it began, and how everything stands.
+    pub(crate) async fn evidence(&self) -> (Vec<Shown>, Option<Timeline>) {
+        let last = self.last.lock().expect("nobody panics while it is set").take();
+        let timeline = last.map(|last| last.lock().expect("nobody panics while counting").timeline.clone());
+        let selector = self.platform.selector();
+        let mut shown = vec![];
+        for arguments in [
+            &["get", "foodplatform", &self.platform.name, "-o", "yaml"][..],
+            &["get", "pods", "-l", &selector, "-o", "wide"],
+            &["get", "events", "--sort-by", ".lastTimestamp"],
+        ] {
+            shown.push(self.kubectl(arguments).await);
+        }
+        (shown, timeline)
+    }
+
+    /// Waits until the platform has come to rest, and holds it against the invariants I1 to I6: none of the accepted orders
+    /// is lost, and none waits for a dead letter.
     ///
     /// # Errors
     /// What doesn't hold, or what goes on.
     pub async fn invariants(&self, told: Told) -> Result<String, String> {
+        self.settle(told).await.map(|(text, _)| text)
+    }
+
+    /// The same, and that every accepted order has been delivered.
+    ///
+    /// # Errors
+    /// What doesn't hold, or what goes on.
+    pub async fn delivered(&self, told: Told) -> Result<String, String> {
+        let (text, world) = self.settle(told).await?;
+        let other = |order: &&OrderSnapshot| {
+            world.told.accepted.contains_key(&order.order_id) && order.status != OrderStatus::Delivered
+        };
+        let others: Vec<_> = world.orders.iter().filter(other).collect();
+        match others.first() {
+            Some(first) => Err(format!(
+                "{} accepted orders were not delivered, such as {}, which is {}",
+                others.len(),
+                first.order_id,
+                first.status
+            )),
+            None => Ok(format!("all were delivered; {text}")),
+        }
+    }
+
+    async fn settle(&self, told: Told) -> Result<(String, World), String> {
+        if told.accepted.is_empty() {
+            return Err("no order was accepted: there is nothing to hold against the invariants".to_owned());
+        }
         let owners = Owners {
             order: self.direct(Service::Order).await,
             cook: self.direct(Service::Cook).await,
@@ -236,17 +296,28 @@ impl Stage {
             schemas: by_service(&|service| format!("{namespace}__{name}__{service}").replace('-', "_")),
         };
         let took = quiet.wait(REST).await?;
-        let orders = told.accepted.len();
         let mut world = read(&owners, told).await?;
         world.dead_letters = dead_letters(&self.kafka, &prefix);
         let report = check(&world);
         if !report.holds() {
             return Err(format!("invariants: {report}"));
         }
-        Ok(format!(
+        let there: BTreeSet<_> = world.orders.iter().map(|order| &order.order_id).collect();
+        let dead: BTreeSet<_> = world.dead_letters.iter().map(|(key, _)| key.as_str()).collect();
+        for order in world.told.accepted.keys() {
+            if !there.contains(order) {
+                return Err(format!("order {order} was accepted, and order doesn't have it"));
+            }
+            if dead.contains(order.as_str()) {
+                return Err(format!("order {order} was accepted, and waits for a dead letter"));
+            }
+        }
+        let orders = world.told.accepted.len();
+        let text = format!(
             "I1 to I6 hold, all of {orders} accepted orders are there; at rest after {:.1} s",
             took.as_secs_f64()
-        ))
+        );
+        Ok((text, world))
     }
 
     /// The full name of a topic.

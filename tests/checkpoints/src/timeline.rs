@@ -38,6 +38,17 @@ impl Timeline {
         }
     }
 
+    /// Puts a later one behind it.
+    pub fn append(&mut self, later: Self) {
+        let offset = Duration::from_secs(self.seconds.len() as u64);
+        self.seconds.extend(later.seconds);
+        for (service, points) in later.pods {
+            let moved = points.into_iter().map(|(at, count)| (at + offset, count));
+            self.pods.entry(service).or_default().extend(moved);
+        }
+        self.marks.extend(later.marks.into_iter().map(|(at, what)| (at + offset, what)));
+    }
+
     /// The share of requests that were answered as they should be, in percent; `None` where there were none.
     #[must_use]
     pub fn availability(&self) -> Option<f64> {
@@ -58,6 +69,20 @@ impl Timeline {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_later_one_goes_behind_it() {
+        let mut first = Timeline::default();
+        first.count(Duration::from_millis(1_500), false);
+        let mut later = Timeline::default();
+        later.count(Duration::ZERO, true);
+        later.marks.push((Duration::from_millis(100), "away".to_owned()));
+        later.pods.insert(Service::Order, vec![(Duration::from_secs(1), 3)]);
+        first.append(later);
+        assert_eq!((first.seconds.len(), first.totals()), (3, (1, 1)));
+        assert_eq!(first.marks, [(Duration::from_millis(2_100), "away".to_owned())]);
+        assert_eq!(first.pods[&Service::Order], [(Duration::from_secs(3), 3)]);
+    }
 
     #[test]
     fn answers_are_counted_by_second() {

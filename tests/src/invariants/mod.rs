@@ -15,6 +15,6 @@ mod world;
 
 pub use check::check;
 pub use quiet::{Quiet, reads};
-pub use read::{Owners, dead_letters, read};
+pub use read::{Owners, dead_letters, list, read};
 pub use report::{Finding, Invariant, Report};
 pub use world::{Acceptance, Kind, Menu, Movement, Page, Restock, Told, World};

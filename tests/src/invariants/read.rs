@@ -89,7 +89,10 @@ async fn pages(mypage: &Api, orders: &[OrderSnapshot], told: &Told) -> Result<Ve
 }
 
 /// Every item of a list, page by page.
-async fn list<T: DeserializeOwned>(api: &Api, path: &str) -> Result<Vec<T>, String> {
+///
+/// # Errors
+/// What was asked and what came instead of an answer.
+pub async fn list<T: DeserializeOwned>(api: &Api, path: &str) -> Result<Vec<T>, String> {
     #[derive(Deserialize)]
     struct Part<T> {
         items: Vec<T>,

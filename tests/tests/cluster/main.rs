@@ -5,7 +5,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
 mod deletion;
-mod drift;
 mod healing;
 mod logs;
 mod measures;

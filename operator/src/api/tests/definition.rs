@@ -103,7 +103,7 @@ fn the_examples_are_platforms() {
         }
     }
     platforms.sort();
-    assert_eq!(platforms, ["circuit-breaker", "quickstart"]);
+    assert_eq!(platforms, ["autoscaling", "circuit-breaker", "quickstart"]);
 }
 
 #[test]

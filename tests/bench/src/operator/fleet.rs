@@ -26,8 +26,9 @@ use crate::tally::Times;
 const AT_ONCE: usize = 8;
 /// FoodPlatforms that are created at the same time.
 const CREATED_AT_ONCE: usize = 8;
-/// Between two looks whether everything is there.
-const LOOK: Duration = Duration::from_millis(100);
+/// Between two looks whether everything is there, at least and at most. Each costs the API server something, so there are
+/// few while much is missing.
+const LOOK: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 /// How long that may take for one platform, at the least speed that makes sense.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// For one change to reach its child.
@@ -136,7 +137,8 @@ pub(crate) async fn apply(
 }
 
 async fn until_there(client: &Client, namespace: &str, kinds: &[(ApiResource, usize)], count: usize) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE * u32::try_from(count)? + Duration::from_secs(30);
+    let started = Instant::now();
+    let deadline = started + PATIENCE * u32::try_from(count)? + Duration::from_secs(30);
     for (kind, each) in kinds.iter().rev() {
         loop {
             let there = number_of(client, namespace, kind).await?;
@@ -146,7 +148,9 @@ async fn until_there(client: &Client, namespace: &str, kinds: &[(ApiResource, us
             if Instant::now() > deadline {
                 bail!("{there} {} of {} are there", kind.plural, each * count);
             }
-            sleep(LOOK).await;
+            // Half of the time that the rest will take.
+            let missing = (each * count - there) as f64 / there.max(1) as f64;
+            sleep(started.elapsed().mul_f64(missing / 2.0).clamp(LOOK.0, LOOK.1)).await;
         }
     }
     Ok(())

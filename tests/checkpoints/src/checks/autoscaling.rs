@@ -1,57 +1,56 @@
 //! The load decides how many pods of order run, the operator leaves that alone, and nobody notices pods come and go.
 
-use std::time::Duration;
-
+use ::tests::{cluster::AuditLog, process::Service};
 use serde_json::json;
-use tests::{cluster::AuditLog, process::Service, wait};
 
+use super::example;
 use crate::{
-    Outcome, Stage,
-    load::{Load, Rate},
+    Outcome, Shown, Stage,
+    load::{EVERYTHING, GENTLE, Load, Rate},
 };
 
+/// Its comments say why the loads are such that the numbers of pods below come of them.
+const EXAMPLE: &str = "autoscaling.yaml";
 const FEWEST: usize = 3;
 const MOST: usize = 5;
-/// How long the autoscaler may take: it looks each 15 s, and the metrics of pods are as old.
-const PATIENCE: Duration = Duration::from_secs(240);
+/// A quarter of the reads is order's. For as long as pods are waited for there is stock for the orders.
+const BUSY: Rate = Rate { orders: 200, reads: 200 };
 
 pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
-    // In production a load that ends may come back: Kubernetes waits for five minutes by default.
-    let behavior = json!({ "scaleDown": { "stabilizationWindowSeconds": 15 } });
-    let autoscaling = json!({
-        "minReplicas": FEWEST, "maxReplicas": MOST, "targetCPUUtilizationPercentage": 10, "behavior": behavior,
-    });
-    stage.change(json!({ "services": { "order": { "autoscaling": autoscaling } } })).await;
+    stage.change(json!({ "services": { "order": example::order(EXAMPLE)? } })).await;
+    stage.until_settled().await;
     stage.until_pods(Service::Order, FEWEST).await;
-    stage.platform.until_ready().await;
     let log = AuditLog::from_now();
 
-    let busy = Load::start(stage, Rate { orders: 150, reads: 50 }, &[Service::Order]).await;
-    busy.mark("load");
-    until_ready_pods(stage, MOST).await;
-    busy.mark("5 pods");
-    let grown = stage.kubectl(&["get", "hpa", &stage.platform.child(Service::Order)]).await;
-    let mut traffic = busy.stop().await;
-    let first = traffic.without_failure()?;
-    let quiet = Load::start(stage, Rate { orders: 2, reads: 10 }, &[Service::Order]).await;
-    until_ready_pods(stage, FEWEST).await;
+    let load = Load::start(stage, BUSY, EVERYTHING, &[Service::Order]).await;
+    load.mark("load");
+    stage.until_pods(Service::Order, MOST).await;
+    load.mark(format!("{MOST} pods"));
+    // The new ones have to answer, too.
+    load.answers(2_000).await;
+    let grown = hpa(stage).await;
+    load.mark("end of the load");
+    load.change(GENTLE);
     stage.until_pods(Service::Order, FEWEST).await;
-    let shrunk = stage.kubectl(&["get", "hpa", &stage.platform.child(Service::Order)]).await;
-    let end = quiet.stop().await;
-    let second = end.without_failure()?;
-    let (_, writes) = log.operator_writes();
+    load.mark(format!("{FEWEST} pods"));
+    let shrunk = hpa(stage).await;
+    let traffic = load.stop().await;
+    let answered = traffic.without_deferral()?;
+
+    let (leases, writes) = log.operator_writes();
+    if leases.is_empty() {
+        return Err("the audit log shows no renewal of the operator's Lease, so nothing of the operator".to_owned());
+    }
     let touched: Vec<_> = writes.iter().filter(|write| write.contains("deployments")).collect();
     if !touched.is_empty() {
         return Err(format!("the operator wrote Deployments meanwhile: {touched:?}"));
     }
-    traffic.told.accepted.extend(end.told.accepted);
-    let held = stage.invariants(traffic.told).await?;
+    let held = stage.delivered(traffic.told).await?;
     Ok(Outcome {
-        done: format!("order with {FEWEST} to {MOST} pods at 10 % CPU, a load, and its end"),
+        done: format!("order with the settings of examples/{EXAMPLE}, a load, and its end"),
         seen: format!(
-            "{MOST} pods under load and {FEWEST} after it, {} requests and none failed, no write of the operator to a Deployment; \
-             {held}",
-            first + second
+            "{MOST} pods under load and {FEWEST} after it, {answered} requests and none failed, no write of the operator to a \
+             Deployment; {held}"
         ),
         figure: format!("{FEWEST} → {MOST} → {FEWEST} pods"),
         shown: vec![grown, shrunk],
@@ -59,9 +58,18 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
     })
 }
 
-async fn until_ready_pods(stage: &Stage, count: usize) {
-    wait::until(&format!("{count} ready pods of order"), PATIENCE, async || {
-        wait::equals(stage.ready_pods(Service::Order).await?.len(), count)
-    })
-    .await;
+async fn hpa(stage: &Stage) -> Shown {
+    stage.kubectl(&["get", "hpa", &stage.platform.child(Service::Order)]).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_has_these_numbers_of_pods() {
+        let order = example::order(EXAMPLE).unwrap();
+        let autoscaling = &order["autoscaling"];
+        assert_eq!((&autoscaling["minReplicas"], &autoscaling["maxReplicas"]), (&json!(FEWEST), &json!(MOST)));
+    }
 }

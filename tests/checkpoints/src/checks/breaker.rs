@@ -1,6 +1,6 @@
 //! A circuit breaker in the caller: a pod of order whose service can't be reached is cut off, whatever Kubernetes thinks of it.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use ::tests::{
     api::{fresh, order_of, text},
@@ -11,20 +11,25 @@ use ::tests::{
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
 
+use super::example;
 use crate::{Outcome, Shown, Stage, node::Refusal, siege::Siege};
 
+/// As narrow a breaker as there can be.
+const EXAMPLE: &str = "circuit-breaker.yaml";
 /// What the readers read: from order itself.
 const PATH: &str = "/orders?limit=1";
 /// Of order at the gateway, among the metrics.
 const OF_ORDER: &str = "upstream=\"order\"";
 /// How much later than at the next look of the breaker a pod may be cut off.
 const SLACK: Duration = Duration::from_secs(1);
+/// Pods that begin to refuse while a single reader asks.
+const REFUSALS: usize = 2;
 /// With sane settings, and a pod left that is well, in percent.
 const AVAILABILITY: f64 = 99.9;
 
 pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
     let (hits, readers) = (stage.length.pick(200, 1_000), stage.length.pick(4, 10));
-    let narrow = example()?;
+    let narrow = example::order(EXAMPLE)?;
     let interval = interval_of(&narrow)?;
     stage.change(json!({ "services": { "order": narrow } })).await;
     stage.until_settled().await;
@@ -54,16 +59,26 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
     siege.mark("both are well again");
     stays_open(stage, interval).await;
     let open = breaker_metrics(stage).await?;
+    // Kubernetes finds both ready all the while.
+    let ready = stage.kubectl(&["get", "pods", "-l", &stage.platform.selector_of(Service::Order)]).await;
+    if pods(stage).await? != [first, second] {
+        return Err(format!("order's pods are others than before: {}", ready.output));
+    }
     let (ill, falling) = siege.stop().await;
-    if ill.statuses.keys().any(|status| ![200, 503].contains(status)) || ill.availability() > AVAILABILITY {
+    // What a pod had in hand when it began to refuse is broken, and there is no other one to ask.
+    let broken = ill.statuses.get(&502).copied().unwrap_or_default();
+    let is_known = ill.statuses.keys().all(|status| [200, 502, 503].contains(status));
+    if !is_known || broken > REFUSALS || ill.availability() > AVAILABILITY {
         return Err(format!("a reader while pods were cut off: {:?}", ill.statuses));
     }
 
     stage.change(json!({ "services": { "order": { "circuitBreaker": null } } })).await;
     stage.until_settled().await;
     let siege = Siege::start(&stage.gateway, PATH, readers);
+    siege.mark("the default settings");
     siege.hits(hits).await;
     let [first, _] = pods(stage).await?;
+    siege.mark("a pod refuses");
     let refusal = Refusal::of(&first);
     until_ejections(stage).await;
     siege.hits(10 * hits).await;
@@ -75,6 +90,8 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
     let told = Told { accepted: [(order, Acceptance::Deferred)].into(), ..Told::default() };
     let held = stage.invariants(told).await?;
     let longest = soonest.max(latest).as_secs_f64();
+    let (ill_availability, mut timeline) = (ill.availability(), ill.timeline);
+    timeline.append(sane.timeline.clone());
     Ok(Outcome {
         done: "order with two pods and the settings of examples/circuit-breaker.yaml; one pod made to refuse, then both; then \
                the default settings and one"
@@ -83,29 +100,18 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
             "each cut off within {longest:.2} s; availability {:.2} %, then {:.2} % with a new order taken for later; open \
              though both were well again; {:.2} % with the default settings and a pod left; {held}",
             well.availability(),
-            ill.availability(),
+            ill_availability,
             sane.availability()
         ),
         figure: format!("cut off in {longest:.2} s, {:.2} % with a pod left", sane.availability()),
-        shown: vec![all_well, falling, open, with_one_left],
-        timeline: Some(ill.timeline),
+        shown: vec![all_well, falling, open, ready, with_one_left],
+        timeline: Some(timeline),
     })
 }
 
 async fn pods(stage: &Stage) -> Result<[String; 2], String> {
     let pods: Vec<_> = stage.ready_pods(Service::Order).await?.iter().map(|pod| pod.name_any()).collect();
     pods.try_into().map_err(|pods| format!("order has {pods:?}, not two pods"))
-}
-
-/// What the example says of order, as a change of a platform that may say something else.
-fn example() -> Result<Value, String> {
-    let path = local::repository().join("examples/circuit-breaker.yaml");
-    let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let documents: Vec<Value> = serde_saphyr::from_multiple(&text).map_err(|error| error.to_string())?;
-    let platform = documents.into_iter().find(|document| document["kind"] == "FoodPlatform");
-    let mut order = platform.ok_or("the example has no FoodPlatform")?["spec"]["services"]["order"].take();
-    order["autoscaling"] = Value::Null;
-    Ok(order)
 }
 
 fn interval_of(order: &Value) -> Result<Duration, String> {
@@ -170,7 +176,7 @@ mod tests {
 
     #[test]
     fn the_example_is_as_narrow_as_can_be() {
-        let order = example().unwrap();
+        let order = example::order(EXAMPLE).unwrap();
         assert_eq!(order["replicas"], 2);
         let expected = json!({
             "maxPendingRequests": 1, "maxRequestsPerConnection": 1, "consecutive5xxErrors": 1, "interval": "1s",

@@ -10,31 +10,44 @@ use contract::Topic;
 use reqwest::Method;
 use tokio::process::Command;
 
-use crate::{Outcome, Shown, Stage};
+use crate::{
+    Outcome, Shown, Stage,
+    load::{GENTLE, Load, PAGES},
+};
 
 /// Kafka's own tool.
 const CONSUMER: &str = "org.apache.kafka.tools.consumer.ConsoleConsumer";
 /// For so long it waits for more, in milliseconds.
 const PATIENCE: &str = "5000";
-const TOPICS: [Topic; 3] = [Topic::Menu, Topic::Cook, Topic::Delivery];
+/// What an order's way to its customer leaves in each topic.
+const TOPICS: [(Topic, &[&str]); 3] = [
+    (Topic::Menu, &["Ordered"]),
+    (Topic::Cook, &["CookStockChecked", "CookStarted", "CookCompleted"]),
+    (Topic::Delivery, &["DeliveryStarted", "DeliveryPickedUp", "DeliveryCompleted"]),
+];
 
 pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
     let api = &stage.gateway;
+    // Other orders' events lie among its own.
+    let load = Load::start(stage, GENTLE, PAGES, &[]).await;
+    load.answers(50).await;
     let menu = api.menu_with_stock(10).await;
     let trace = fresh();
     let request = api.request(Method::POST, "/orders").header("Idempotency-Key", fresh());
     let request = request.header("traceparent", format!("00-{trace}-{}-01", &fresh()[..16]));
     let answer = api.send(request.json(&order_of(&menu, 1))).await;
     let order = text(&answer.expect(201), "orderId").to_owned();
+    load.mark("the order");
     api.follow(&order, "DELIVERED").await;
+    load.mark("its delivery");
+    let traffic = load.stop().await;
+    let answered = traffic.without_failure()?;
 
     let (mut count, mut shown) = (0, vec![]);
-    for topic in TOPICS {
+    for (topic, wanted) in TOPICS {
         let read = consume(stage, topic).await;
         let own: Vec<_> = read.output.lines().filter(|line| line.contains(&order)).map(str::to_owned).collect();
-        if own.is_empty() {
-            return Err(format!("no event of order {order} is in topic {topic}"));
-        }
+        let mut types = vec![];
         for line in &own {
             let event = Event::parse(line).ok_or_else(|| format!("{topic}: not headers, key and value: {line}"))?;
             let subject = event.headers.get("ce_subject").copied().unwrap_or_default();
@@ -42,6 +55,12 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
             if (event.key, subject) != (order.as_str(), order.as_str()) || !traced.contains(&trace) {
                 return Err(format!("{topic}: not order {order} by key and subject, and trace {trace}: {line}"));
             }
+            types.push(event.headers.get("ce_type").copied().unwrap_or_default());
+        }
+        // An event may be published twice.
+        types.dedup();
+        if types != wanted {
+            return Err(format!("{topic} has {types:?} of order {order}, not {wanted:?}"));
         }
         count += own.len();
         shown.push(Shown { output: own.join("\n") + "\n", ..read });
@@ -50,11 +69,12 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
         done: "one order to its delivery, then topics menu, cook and delivery read with Kafka's console consumer"
             .to_owned(),
         seen: format!(
-            "its {count} events carry order {order} as key and subject, and trace {trace} of the request that placed it"
+            "its {count} events, of all types in their order, carry order {order} as key and subject, and trace {trace} of the \
+             request that placed it, among those of other orders; {answered} requests and none failed"
         ),
         figure: format!("{count} events"),
         shown,
-        ..Outcome::default()
+        timeline: Some(traffic.timeline),
     })
 }
 

@@ -4,42 +4,62 @@ use serde_json::{Value, json};
 use tests::{
     api::{Api, text},
     process::Service,
+    wait,
 };
 
-use crate::{Outcome, Stage};
+use crate::{
+    Outcome, Stage,
+    load::{Load, PAGES, Rate},
+};
 
 /// Who owns what MyPage shows.
 const OWNERS: [Service; 3] = [Service::Order, Service::Cook, Service::Delivery];
 
 pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
     let api = &stage.gateway;
+    let more = stage.length.pick(100, 1_000);
     let menu = api.menu_with_stock(10).await;
     let order = api.place_one(&menu, 2).await;
-    let page = api.follow(&order, "DELIVERED").await;
-    same(stage, api, &order, &page).await?;
+    api.follow(&order, "DELIVERED").await;
+    // MyPage may hear of it ahead of the owner of what it shows.
+    let page = wait::until("MyPage and the owners to say the same", wait::SOON, async || {
+        let page = api.mypage(&order).await.expect(200);
+        same(stage, api, &order, &page).await.map(|()| page)
+    })
+    .await;
 
+    let load = Load::start(stage, Rate { orders: 0, reads: 50 }, PAGES, &OWNERS).await;
+    load.answers(more).await;
+    load.mark("replicas: 0");
     let none = json!({ "replicas": 0, "autoscaling": null });
     stage.change(json!({ "services": { "order": none, "cook": none, "delivery": none } })).await;
     for service in OWNERS {
         stage.until_pods(service, 0).await;
     }
+    load.mark("no pod of them");
     let shown = stage.kubectl(&["get", "foodplatform", &stage.platform.name, "-o", "wide"]).await;
     let pods = stage.kubectl(&["get", "pods", "-l", &stage.platform.selector()]).await;
+    load.answers(more).await;
     let answer = api.mypage(&order).await;
     if answer.status != 200 || answer.body != page {
         return Err(format!("MyPage answers {} without the owners: {}, not {page}", answer.status, answer.text));
     }
     let list = api.get(&format!("/mypages?customerId={}", text(&page, "customerId"))).await;
-    let items = list.body["items"].as_array().map(Vec::len).unwrap_or_default();
-    if list.status != 200 || items == 0 {
-        return Err(format!("MyPage lists {items} orders without the owners: {}: {}", list.status, list.text));
+    let items = list.body["items"].as_array().cloned().unwrap_or_default();
+    if list.status != 200 || !items.iter().any(|item| text(item, "orderId") == order) {
+        return Err(format!("MyPage doesn't list order {order} without the owners: {}: {}", list.status, list.text));
     }
+    let traffic = load.stop().await;
+    let answered = traffic.without_failure()?;
     Ok(Outcome {
-        done: "one order to its delivery, then replicas: 0 for order, cook and delivery".to_owned(),
-        seen: "MyPage equals the three owners' data, and answers the same while no pod of them runs".to_owned(),
-        figure: format!("{items} orders listed"),
+        done: "one order to its delivery, then replicas: 0 for order, cook and delivery while people read".to_owned(),
+        seen: format!(
+            "MyPage equals the three owners' data, and says and lists the same while no pod of them runs; {answered} reads and \
+             none failed"
+        ),
+        figure: format!("0 of {answered} reads failed"),
         shown: vec![shown, pods],
-        ..Outcome::default()
+        timeline: Some(traffic.timeline),
     })
 }
 

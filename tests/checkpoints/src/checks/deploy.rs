@@ -11,13 +11,13 @@ use serde_json::json;
 
 use crate::{
     Outcome, Stage,
-    load::{Load, Rate},
+    load::{EVERYTHING, Load, Rate},
 };
 
 /// Long enough that an order is under way while everything is replaced.
 const COOKING_TIME: &str = "20s..30s";
-/// Customers who follow an order during each of the two rollouts.
-const FOLLOWERS: usize = 8;
+/// Customers who begin to follow an order ahead of each rollout.
+const FOLLOWERS: i64 = 8;
 /// What an order goes through.
 const WAY: [&str; 4] = ["PLACED", "COOKING", "DELIVERING", "DELIVERED"];
 
@@ -25,47 +25,39 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
     let rate = stage.length.pick(Rate { orders: 10, reads: 40 }, Rate { orders: 40, reads: 160 });
     let least = stage.length.pick(1_000, 20_000);
     stage.change(json!({ "services": { "cook": { "config": { "cookingTime": COOKING_TIME } } } })).await;
-    stage.platform.until_ready().await;
-    let before = stage.platform.get().await["spec"]["image"]["tag"].as_str().unwrap_or_default().to_owned();
+    stage.until_settled().await;
+    let spec = stage.platform.get().await["spec"].take();
+    let before = spec["image"]["tag"].as_str().ok_or("the platform's spec has no image.tag")?;
     let next = servers::next_image_tag();
 
-    let load = Load::start(stage, rate, &Service::ALL).await;
+    let load = Load::start(stage, rate, EVERYTHING, &Service::ALL).await;
     load.answers(100).await;
     let (mut followers, mut shown) = (vec![], vec![]);
-    for tag in [&next, &before] {
-        for _ in 0..FOLLOWERS {
-            let menu = stage.gateway.menu_with_stock(1).await;
-            let order = stage.gateway.place_one(&menu, 1).await;
-            followers.push(Follower::start(stage.gateway.url(&format!("/mypages/{order}/events"))));
+    // All of the requests have to fall into rollouts: while there are too few, there is another one, and the way back.
+    loop {
+        for tag in [next.as_str(), before] {
+            followers.extend(roll_out(stage, &load, tag).await);
+            shown.push(stage.kubectl(&["get", "foodplatform", &stage.platform.name, "-o", "wide"]).await);
         }
-        load.mark(format!("tag {tag}"));
-        stage.change(json!({ "image": { "tag": tag } })).await;
-        for service in Service::ALL {
-            stage.until_image(service, |image| image.ends_with(tag.as_str())).await;
-        }
-        stage.platform.until_ready().await;
-        load.mark("all pods new");
-        shown.push(stage.kubectl(&["get", "foodplatform", &stage.platform.name, "-o", "wide"]).await);
-    }
-    wait::until(&format!("{least} requests"), ::tests::cluster::READY * 2, async || {
         let (answered, failed) = load.totals();
-        if answered + failed >= least { Ok(()) } else { Err(format!("{answered} answered, {failed} failed")) }
-    })
-    .await;
-    let heard = join_all(followers.iter().map(|follower| follower.until_status("DELIVERED"))).await;
-    let resumed = heard.iter().filter(|heard| heard.opened > 1).count();
-    heard.iter().try_for_each(in_order)?;
-    if resumed == 0 {
-        return Err("no stream broke though all pods of MyPage were replaced: nobody had to come back".to_owned());
+        if answered + failed >= least {
+            break;
+        }
     }
     let traffic = load.stop().await;
-    let answered = traffic.without_failure()?;
-    let held = stage.invariants(traffic.told).await?;
+    let heard = join_all(followers.iter().map(|follower| follower.until_status("DELIVERED"))).await;
+    heard.iter().try_for_each(followed)?;
+    let resumed = heard.iter().filter(|heard| has_resumed(heard)).count();
+    let answered = traffic.without_deferral()?;
+    let held = stage.delivered(traffic.told).await?;
     Ok(Outcome {
-        done: format!("all five services to tag {next} and back to {before} under load"),
+        done: format!(
+            "all five services to tag {next} and back to {before} under load, {} rollouts in all",
+            shown.len()
+        ),
         seen: format!(
             "{answered} requests and none failed; {} customers followed their orders to DELIVERED, {resumed} of them over a broken \
-             stream; {held}",
+             stream, and heard of no state twice; {held}",
             heard.len()
         ),
         figure: format!("0 of {answered} failed"),
@@ -74,14 +66,57 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
     })
 }
 
-/// Whether a follower was told of each state in its order, and of none twice.
-fn in_order(heard: &Heard) -> Result<(), String> {
+/// Replaces all pods by such of another tag, and gives those who have begun to follow an order ahead of it.
+async fn roll_out(stage: &Stage, load: &Load, tag: &str) -> Vec<Follower> {
+    let menu = stage.gateway.menu_with_stock(FOLLOWERS).await;
+    let mut followers = vec![];
+    for _ in 0..FOLLOWERS {
+        let order = stage.gateway.place_one(&menu, 1).await;
+        // Until MyPage knows of it the answer is 404, after which nobody comes back.
+        stage.gateway.follow(&order, "COOKING").await;
+        let follower = Follower::start(stage.gateway.url(&format!("/mypages/{order}/events")));
+        follower.until("an open stream", |heard| heard.opened > 0).await;
+        followers.push(follower);
+    }
+    load.mark(format!("tag {tag}"));
+    stage.change(json!({ "image": { "tag": tag } })).await;
+    for service in Service::ALL {
+        stage.until_image(service, |image| image.ends_with(tag)).await;
+    }
+    stage.platform.until_ready().await;
+    load.mark("all pods new");
+    // No pod of MyPage or the gateway is left that they heard it from.
+    wait::until("a customer who follows over a broken stream", wait::SOON, async || {
+        let heard: Vec<_> = followers.iter().map(Follower::heard).collect();
+        if heard.iter().any(has_resumed) { Ok(()) } else { Err(format!("{heard:?}")) }
+    })
+    .await;
+    followers
+}
+
+fn has_resumed(heard: &Heard) -> bool {
+    heard.opened > 1
+}
+
+/// Whether a follower was told of the states in their order and of none twice, and of nothing that makes a browser give up.
+fn followed(heard: &Heard) -> Result<(), String> {
     let place = |status: &str| WAY.iter().position(|known| *known == status);
     let places: Option<Vec<_>> = heard.statuses().into_iter().map(place).collect();
-    match places {
-        Some(places) if places.is_sorted() => Ok(()),
-        _ => Err(format!("a customer who followed an order heard {:?}", heard.statuses())),
+    if !places.is_some_and(|places| places.is_sorted()) {
+        return Err(format!("a customer who followed an order heard {:?}", heard.statuses()));
     }
+    if heard.events.windows(2).any(|pair| pair[0].id == pair[1].id) {
+        return Err(format!("a customer who followed an order heard the same twice: {:?}", heard.events));
+    }
+    match heard.failures.iter().find(|failure| is_answer(failure)) {
+        Some(answer) => Err(format!("a customer who followed an order, and came back, was answered {answer}")),
+        None => Ok(()),
+    }
+}
+
+/// Whether it is an answer that is no stream, which begins with its status, and not a connection that broke.
+fn is_answer(failure: &str) -> bool {
+    failure.split(' ').next().is_some_and(|word| word.parse::<u16>().is_ok())
 }
 
 #[cfg(test)]
@@ -91,17 +126,27 @@ mod tests {
 
     use super::*;
 
+    fn heard(events: &[(&str, &str)]) -> Heard {
+        let event = |(id, status): &(&str, &str)| Event { id: (*id).to_owned(), data: json!({ "status": status }) };
+        Heard { events: events.iter().map(event).collect(), ..Heard::default() }
+    }
+
     #[test]
-    fn states_have_an_order() {
-        let heard = |statuses: &[&str]| Heard {
-            events: statuses
-                .iter()
-                .map(|status| Event { id: String::new(), data: json!({ "status": status }) })
-                .collect(),
-            ..Heard::default()
+    fn states_have_an_order_and_come_once() {
+        // A state may change in another way than by its name.
+        followed(&heard(&[("1", "PLACED"), ("2", "COOKING"), ("3", "COOKING"), ("5", "DELIVERED")])).unwrap();
+        followed(&heard(&[("1", "COOKING"), ("2", "PLACED")])).unwrap_err();
+        followed(&heard(&[("1", "CANCELLED")])).unwrap_err();
+        followed(&heard(&[("1", "PLACED"), ("2", "COOKING"), ("2", "COOKING")])).unwrap_err();
+    }
+
+    #[test]
+    fn a_browser_gives_up_after_an_answer_that_is_no_stream() {
+        let failing = |failures: &[&str]| Heard {
+            failures: failures.iter().map(|failure| (*failure).to_owned()).collect(),
+            ..heard(&[("1", "COOKING"), ("2", "DELIVERED")])
         };
-        in_order(&heard(&["PLACED", "COOKING", "COOKING", "DELIVERED"])).unwrap();
-        in_order(&heard(&["COOKING", "PLACED"])).unwrap_err();
-        in_order(&heard(&["CANCELLED"])).unwrap_err();
+        followed(&failing(&["the stream has ended", "reqwest::Error { kind: Request }"])).unwrap();
+        followed(&failing(&["the stream has ended", "503 Service Unavailable with content type \"\""])).unwrap_err();
     }
 }

@@ -18,152 +18,241 @@ use crate::{
 const RESTORED: Duration = Duration::from_secs(30);
 /// The label by which a platform's children are found.
 const PART_OF: &str = "app.kubernetes.io/part-of";
+/// What somebody else notes on a child, which is theirs.
+const NOTE: &str = "example.com/owner";
+/// All but delivery, whose pods go with its Deployment: nothing else that people ask needs them.
+const READ: &[Service] = &[Service::Order, Service::Cook, Service::Mypage];
 
-/// A field by its path, and what somebody sets it to.
+/// A kind of child by its group, version and name.
+type Kind = (&'static str, &'static str, &'static str);
+
+/// What is deleted with an object, or why it is not deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Deletion {
+    /// All that it owns.
+    Background,
+    /// Nothing: its successor takes up what it owned.
+    Orphan,
+    /// Kubernetes keeps a claim until the last pod that uses it has ended.
+    InUse,
+}
+
+/// A change of a child's own, as a patch, and where it is seen.
 type Edit = (&'static str, fn() -> Value);
 
-/// A kind of child: its group, version and name, what is changed of it by hand, and where that is seen.
-struct Kind {
-    group: &'static str,
-    version: &'static str,
-    name: &'static str,
-    /// A field of its own that somebody changes.
+/// A child of the quickstart, and what is done to it.
+struct Child {
+    kind: Kind,
+    /// The service whose child it is, and what its name ends with.
+    of: (Option<Service>, &'static str),
     edit: Option<Edit>,
-    /// Whether it can be deleted without taking away what is in use.
-    may_go: bool,
+    deletion: Deletion,
 }
 
-/// The kinds that the quickstart has.
-const KINDS: [Kind; 8] = [
-    Kind { group: "", version: "v1", name: "ConfigMap", edit: Some(("/data/LOG_LEVEL", level)), may_go: true },
-    Kind { group: "", version: "v1", name: "Service", edit: None, may_go: true },
-    Kind { group: "", version: "v1", name: "ServiceAccount", edit: None, may_go: true },
-    Kind {
-        group: "apps",
-        version: "v1",
-        name: "Deployment",
-        edit: Some(("/spec/revisionHistoryLimit", seven)),
-        may_go: true,
-    },
-    Kind {
-        group: "policy",
-        version: "v1",
-        name: "PodDisruptionBudget",
-        edit: Some(("/spec/maxUnavailable", seven)),
-        may_go: true,
-    },
-    Kind {
-        group: "networking.k8s.io",
-        version: "v1",
-        name: "NetworkPolicy",
-        edit: Some(("/spec/policyTypes", egress)),
-        may_go: true,
-    },
-    Kind { group: "batch", version: "v1", name: "Job", edit: None, may_go: true },
-    // Kubernetes keeps a claim that pods use until they end.
-    Kind { group: "", version: "v1", name: "PersistentVolumeClaim", edit: None, may_go: false },
-];
-
-fn level() -> Value {
-    json!("trace")
+const fn child(kind: Kind, of: Service, edit: Option<Edit>) -> Child {
+    Child { kind, of: (Some(of), ""), edit, deletion: Deletion::Background }
 }
 
-fn seven() -> Value {
-    json!(7)
-}
-
-fn egress() -> Value {
-    json!(["Egress"])
+/// One of each kind that the quickstart has.
+fn children() -> Vec<Child> {
+    const CONFIG_MAP: Kind = ("", "v1", "ConfigMap");
+    const DEPLOYMENT: Kind = ("apps", "v1", "Deployment");
+    let (order, delivery) = (Service::Order, Service::Delivery);
+    let grace = "/spec/template/spec/terminationGracePeriodSeconds";
+    let grace: Edit =
+        (grace, || json!({ "spec": { "template": { "spec": { "terminationGracePeriodSeconds": 90 } } } }));
+    vec![
+        child(CONFIG_MAP, delivery, Some(("/data/LOG_LEVEL", || json!({ "data": { "LOG_LEVEL": "trace" } })))),
+        child(
+            ("", "v1", "Service"),
+            delivery,
+            Some(("/spec/selector", || json!({ "spec": { "selector": { "app.kubernetes.io/name": "nobody" } } }))),
+        ),
+        child(("", "v1", "ServiceAccount"), delivery, None),
+        child(
+            ("policy", "v1", "PodDisruptionBudget"),
+            delivery,
+            Some(("/spec/maxUnavailable", || json!({ "spec": { "maxUnavailable": 7 } }))),
+        ),
+        child(
+            ("networking.k8s.io", "v1", "NetworkPolicy"),
+            delivery,
+            Some(("/spec/policyTypes", || json!({ "spec": { "policyTypes": ["Egress"] } }))),
+        ),
+        Child { of: (Some(delivery), "-migration"), ..child(("batch", "v1", "Job"), delivery, None) },
+        Child {
+            of: (Some(delivery), "-logs"),
+            deletion: Deletion::InUse,
+            ..child(("", "v1", "PersistentVolumeClaim"), delivery, None)
+        },
+        child(
+            ("autoscaling", "v2", "HorizontalPodAutoscaler"),
+            order,
+            Some(("/spec/maxReplicas", || json!({ "spec": { "maxReplicas": 7 } }))),
+        ),
+        Child { of: (None, "-topics"), ..child(CONFIG_MAP, order, None) },
+        Child { of: (None, "-cancellation-tokens"), ..child(("", "v1", "Secret"), order, None) },
+        Child { deletion: Deletion::Orphan, ..child(DEPLOYMENT, order, Some(grace)) },
+        child(DEPLOYMENT, delivery, Some(grace)),
+    ]
 }
 
 pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
     let rate = stage.length.pick(Rate { orders: 5, reads: 20 }, Rate { orders: 10, reads: 50 });
-    let load = Load::start(stage, rate, &[Service::Delivery]).await;
-    let (mut longest, mut changes) = (Duration::ZERO, 0);
-    for kind in &KINDS {
-        let api = kind.api(stage);
-        // Nothing that is asked during the load hangs on delivery alone: orders are taken and read without it.
-        let selector = stage.platform.selector_of(Service::Delivery);
-        let objects = api.list(&ListParams::default().labels(&selector)).await.map_err(|error| error.to_string())?;
-        let object = objects.items.into_iter().next().ok_or_else(|| format!("delivery has no {}", kind.name))?;
-        load.mark(kind.name);
-        longest = longest.max(relabelled(&api, kind.name, &object).await);
-        changes += 1;
-        if let Some((path, value)) = kind.edit {
-            longest = longest.max(edited(&api, kind.name, &object, path, value()).await);
-            changes += 1;
+    let load = Load::start(stage, rate, READ, &[Service::Order, Service::Delivery]).await;
+    load.answers(50).await;
+    let (mut times, mut counts) = (vec![], [0, 0, 0]);
+    let children = children();
+    for child in &children {
+        let hand = Hand::find(stage, child).await?;
+        load.mark(format!("{} {}", child.kind.2, hand.before.name_any()));
+        times.push(hand.relabel().await?);
+        counts[0] += 1;
+        if let Some((path, patch)) = child.edit {
+            times.push(hand.edit(path, patch()).await?);
+            counts[1] += 1;
         }
-        if kind.may_go {
-            longest = longest.max(deleted(&api, kind.name, &object).await);
-            changes += 1;
+        if child.deletion != Deletion::InUse {
+            times.push(hand.delete(child.deletion).await?);
+            counts[2] += 1;
         }
+        // What a pod is restarted for is over before the next is.
+        stage.until_settled().await;
     }
-    stage.platform.until_ready().await;
-    let shown = stage.kubectl(&["get", "events", "--field-selector", "involvedObject.kind=FoodPlatform"]).await;
+    load.answers(50).await;
+    let events = stage.kubectl(&["get", "events", "--field-selector", "involvedObject.kind=FoodPlatform"]).await;
+    if !["Updated", "Created"].iter().all(|reason| events.output.contains(reason)) {
+        return Err(format!("the operator's events don't say what it did: {}", events.output));
+    }
     let traffic = load.stop().await;
-    let answered = traffic.without_failure()?;
-    let held = stage.invariants(traffic.told).await?;
+    let answered = traffic.without_deferral()?;
+    let held = stage.delivered(traffic.told).await?;
+    cancels(stage).await;
+    let longest = times.iter().max().copied().unwrap_or_default().as_secs_f64();
+    let [relabelled, edited, deleted] = counts;
     Ok(Outcome {
-        done: format!("delivery's {} kinds of children relabelled, edited and deleted under load", KINDS.len()),
-        seen: format!(
-            "{changes} changes undone, the slowest in {:.1} s, {answered} requests and none failed; {held}",
-            longest.as_secs_f64()
+        done: format!(
+            "of each kind that the quickstart has, {} children in all, {relabelled} relabelled, {edited} edited and {deleted} \
+             deleted under load: all but the claim, which is in use; order's Deployment without its pods, delivery's with them",
+            children.len()
         ),
-        figure: format!("{:.1} s at most", longest.as_secs_f64()),
-        shown: vec![shown],
+        seen: format!(
+            "{} changes undone, the slowest in {longest:.1} s, and what somebody had noted on them left; {answered} requests and \
+             none failed; {held}; cancelling works with the new tokens",
+            times.len()
+        ),
+        figure: format!("{longest:.1} s at most"),
+        shown: vec![events],
         timeline: Some(traffic.timeline),
     })
 }
 
-impl Kind {
-    fn api(&self, stage: &Stage) -> Api<DynamicObject> {
-        let kind = ApiResource::from_gvk(&GroupVersionKind::gvk(self.group, self.version, self.name));
-        stage.cluster().dynamic(&stage.platform.namespace, &kind)
+/// An order can still be cancelled: order and cook have come to know the new tokens, which takes the kubelet a while.
+async fn cancels(stage: &Stage) {
+    let slow = json!({ "services": { "cook": { "config": { "cookingTime": "20s..30s" } } } });
+    stage.change(slow).await;
+    stage.until_settled().await;
+    let menu = stage.gateway.menu_with_stock(100).await;
+    wait::until("a cancellation", tests::cluster::READY, async || {
+        let order = stage.gateway.place_one(&menu, 1).await;
+        let answer = stage.gateway.cancel(&order).await;
+        if answer.status == 200 { Ok(()) } else { Err(format!("{}: {}", answer.status, answer.text)) }
+    })
+    .await;
+}
+
+/// Whoever changes a child by hand.
+struct Hand {
+    api: Api<DynamicObject>,
+    before: DynamicObject,
+    what: String,
+}
+
+impl Hand {
+    async fn find(stage: &Stage, child: &Child) -> Result<Self, String> {
+        let (group, version, kind) = child.kind;
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+        let api = stage.cluster().dynamic(&stage.platform.namespace, &resource);
+        let (service, suffix) = child.of;
+        let front = service.map_or_else(|| stage.platform.name.clone(), |service| stage.platform.child(service));
+        let start = format!("{front}{suffix}");
+        let all = api.list(&ListParams::default()).await.map_err(|error| format!("listing {kind}s: {error}"))?;
+        // A Job's name ends with a checksum.
+        let is_it = |object: &DynamicObject| {
+            let name = object.name_any();
+            name == start || (kind == "Job" && name.starts_with(&start))
+        };
+        let before = all.items.into_iter().find(is_it).ok_or_else(|| format!("there is no {kind} {start}"))?;
+        let what = format!("{kind} {}", before.name_any());
+        Ok(Self { api, before, what })
     }
-}
 
-/// Gives an object's label another value, and waits until it is as it was.
-async fn relabelled(api: &Api<DynamicObject>, kind: &str, object: &DynamicObject) -> Duration {
-    let patch = json!({ "metadata": { "labels": { (PART_OF): "somebody" } } });
-    let before = object.labels().get(PART_OF).cloned();
-    undone(api, kind, &object.name_any(), patch, |now| now.labels().get(PART_OF).cloned() == before).await
-}
+    /// Gives it another label, and a note of their own.
+    async fn relabel(&self) -> Result<Duration, String> {
+        let patch = json!({
+            "metadata": { "labels": { (PART_OF): "somebody" }, "annotations": { (NOTE): "team-a" } },
+        });
+        let label = |object: &DynamicObject| object.labels().get(PART_OF).cloned();
+        let before = label(&self.before);
+        let (took, now) = self.undone(patch, |now| label(now) == before).await?;
+        if now.annotations().get(NOTE).map(String::as_str) != Some("team-a") {
+            return Err(format!("{}: the note of somebody else is gone", self.what));
+        }
+        let away = json!({ "metadata": { "annotations": { (NOTE): null } } });
+        self.patch(&away).await?;
+        Ok(took)
+    }
 
-/// Sets a field, and waits until it is as it was.
-async fn edited(api: &Api<DynamicObject>, kind: &str, object: &DynamicObject, path: &str, value: Value) -> Duration {
-    let patch = path.rsplit('/').filter(|part| !part.is_empty()).fold(value, |inner, part| json!({ part: inner }));
-    let before = object.data.pointer(path).cloned();
-    undone(api, kind, &object.name_any(), patch, |now| now.data.pointer(path).cloned() == before).await
-}
+    /// Changes what lies at a path.
+    async fn edit(&self, path: &str, patch: Value) -> Result<Duration, String> {
+        let before = self.before.data.pointer(path).cloned();
+        let (took, _) = self.undone(patch, |now| now.data.pointer(path).cloned() == before).await?;
+        Ok(took)
+    }
 
-async fn undone(
-    api: &Api<DynamicObject>,
-    kind: &str,
-    name: &str,
-    patch: Value,
-    is_as_before: impl Fn(&DynamicObject) -> bool,
-) -> Duration {
-    let started = Instant::now();
-    let changed = api.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await;
-    let changed = changed.unwrap_or_else(|error| panic!("changing {kind} {name}: {error}"));
-    assert!(!is_as_before(&changed), "{patch} changes {kind} {name}");
-    wait::until(&format!("{kind} {name} as it was before {patch}"), RESTORED, async || {
-        let now = api.get(name).await.map_err(|error| error.to_string())?;
-        if is_as_before(&now) { Ok(()) } else { Err("as somebody changed it".to_owned()) }
-    })
-    .await;
-    started.elapsed()
-}
+    async fn patch(&self, patch: &Value) -> Result<DynamicObject, String> {
+        let changed = self.api.patch(&self.before.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await;
+        changed.map_err(|error| format!("changing {}: {error}", self.what))
+    }
 
-/// Deletes an object, and waits until there is another of its name.
-async fn deleted(api: &Api<DynamicObject>, kind: &str, object: &DynamicObject) -> Duration {
-    let (name, started) = (object.name_any(), Instant::now());
-    let gone = api.delete(&name, &DeleteParams::background()).await;
-    gone.unwrap_or_else(|error| panic!("deleting {kind} {name}: {error}"));
-    wait::until(&format!("another {kind} {name}"), RESTORED, async || {
-        let now = api.get(&name).await.map_err(|error| error.to_string())?;
-        if now.uid() == object.uid() { Err("still the old one".to_owned()) } else { Ok(()) }
-    })
-    .await;
-    started.elapsed()
+    async fn undone(
+        &self,
+        patch: Value,
+        is_as_before: impl Fn(&DynamicObject) -> bool,
+    ) -> Result<(Duration, DynamicObject), String> {
+        let started = Instant::now();
+        let changed = self.patch(&patch).await?;
+        if is_as_before(&changed) {
+            return Err(format!("{patch} changes nothing of {}", self.what));
+        }
+        let now = wait::until(&format!("{} as it was before {patch}", self.what), RESTORED, async || {
+            let now = self.api.get(&self.before.name_any()).await.map_err(|error| error.to_string())?;
+            if is_as_before(&now) { Ok(now) } else { Err("as somebody changed it".to_owned()) }
+        })
+        .await;
+        if now.uid() == changed.uid() {
+            Ok((started.elapsed(), now))
+        } else {
+            Err(format!("{} was made anew, not changed back", self.what))
+        }
+    }
+
+    /// Deletes it, and waits until there is another of its name that says the same.
+    async fn delete(&self, deletion: Deletion) -> Result<Duration, String> {
+        let (name, started) = (self.before.name_any(), Instant::now());
+        let parameters = match deletion {
+            Deletion::Orphan => DeleteParams::orphan(),
+            Deletion::Background | Deletion::InUse => DeleteParams::background(),
+        };
+        self.api.delete(&name, &parameters).await.map_err(|error| format!("deleting {}: {error}", self.what))?;
+        wait::until(&format!("another {}", self.what), RESTORED, async || {
+            let now = self.api.get(&name).await.map_err(|error| error.to_string())?;
+            if now.uid() == self.before.uid() {
+                return Err("still the old one".to_owned());
+            }
+            wait::equals(now.labels(), self.before.labels())
+        })
+        .await;
+        Ok(started.elapsed())
+    }
 }

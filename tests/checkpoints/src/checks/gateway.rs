@@ -1,23 +1,34 @@
 //! One way in: everything that customers, kitchens and couriers do goes by one address, and nothing else does.
 
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::{DeleteParams, PostParams};
+use k8s_openapi::api::core::v1::{Pod, Service as KubeService};
+use kube::{
+    ResourceExt,
+    api::{DeleteParams, PostParams},
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::{
     api::{Answer, Api, RESTAURANT, fresh, text},
     process::Service,
-    servers, wait,
+    servers,
+    sse::Follower,
+    wait,
 };
 use uuid::Uuid;
 
-use crate::{Outcome, Shown, Stage, stage::PORT};
+use crate::{
+    Outcome, Shown, Stage,
+    load::{EVERYTHING, GENTLE, Load},
+    stage::PORT,
+};
 
 /// The way from order to cook, and nobody else's.
 const CANCELLATIONS: &str = "/cancellations";
 
 pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
     let api = &stage.gateway;
+    one_way_in(stage).await?;
+    let load = Load::start(stage, GENTLE, EVERYTHING, &[]).await;
     let menu = api.menu_with_stock(10).await;
     let order = api.place_one(&menu, 1).await;
     let page = api.follow(&order, "DELIVERED").await;
@@ -42,6 +53,25 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
             return Err(format!("GET {path}: {}: {}", answer.status, answer.text));
         }
     }
+    // What changes something: whoever answers that this can't be done knows the way.
+    let mut ways = 0;
+    for (method, path) in [
+        (Method::POST, format!("/orders/{order}/cancel")),
+        (Method::DELETE, format!("/orders/{order}")),
+        (Method::POST, format!("/cooks/{cook}/complete")),
+        (Method::POST, format!("/cooks/{cook}/reject")),
+        (Method::POST, format!("/deliveries/{delivery}/pick-up")),
+        (Method::POST, format!("/deliveries/{delivery}/complete")),
+        (Method::POST, format!("/deliveries/{delivery}/fail")),
+    ] {
+        let answer = api.send(api.request(method.clone(), &path)).await;
+        if ![200, 409].contains(&answer.status) {
+            return Err(format!("{method} {path}: {}: {}", answer.status, answer.text));
+        }
+        ways += 1;
+    }
+    let heard = Follower::start(api.url(&format!("/mypages/{order}/events"))).until_status("DELIVERED").await;
+    load.mark("/cancellations");
     let closed = cancellation(api, &menu).await;
     if closed.status != 404 {
         return Err(format!("POST /cancellations through the gateway: {}: {}", closed.status, closed.text));
@@ -51,6 +81,11 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
     if !stranger.output.starts_with("HTTP/1.1 401 ") {
         return Err(format!("POST /cancellations to cook by a stranger: {}", stranger.output));
     }
+    load.mark("the stranger's answer");
+    load.answers(50).await;
+    let traffic = load.stop().await;
+    let answered = traffic.without_deferral()?;
+    let held = stage.delivered(traffic.told).await?;
     let service = format!("{}-gateway", stage.platform.name);
     let shown = vec![
         stranger,
@@ -60,16 +95,38 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
     ];
     Ok(Outcome {
         done: format!(
-            "{} paths through {}, and /cancellations there and, from a pod, at cook itself",
+            "{} pages and lists, {ways} actions and a stream through {}, and /cancellations there and, from a pod, at cook itself",
             paths.len(),
             api.url("")
         ),
-        seen: "all answered 200; /cancellations is 404 at the gateway, and cook answers a stranger's pod 401"
-            .to_owned(),
-        figure: format!("{} of {} paths", paths.len(), paths.len()),
+        seen: format!(
+            "all were answered, the stream with {} events; the gateway's is the one Service with an address for others; \
+             /cancellations is 404 at the gateway, and cook answers a stranger's pod 401; {answered} other requests and none failed; \
+             {held}",
+            heard.events.len()
+        ),
+        figure: format!("{} ways in, one address", paths.len() + ways + 1),
         shown,
-        ..Outcome::default()
+        timeline: Some(traffic.timeline),
     })
+}
+
+/// Whether the gateway's Service is the only one of the platform that the outside can reach, and by the address that is used.
+async fn one_way_in(stage: &Stage) -> Result<(), String> {
+    let services: Vec<KubeService> =
+        stage.cluster().labelled(&stage.platform.namespace, &stage.platform.selector()).await;
+    let open = |service: &&KubeService| {
+        service.spec.as_ref().and_then(|spec| spec.type_.as_deref()).is_some_and(|type_| type_ != "ClusterIP")
+    };
+    let names: Vec<_> = services.iter().filter(open).map(ResourceExt::name_any).collect();
+    let ports = services.iter().filter(open).filter_map(|service| service.spec.as_ref()?.ports.as_ref());
+    let ports: Vec<_> = ports.flatten().filter_map(|port| port.node_port).collect();
+    let address = stage.gateway.url("");
+    let is_used = ports.iter().any(|port| address.trim_end_matches('/').ends_with(&format!(":{port}")));
+    if names == [format!("{}-gateway", stage.platform.name)] && is_used {
+        return Ok(());
+    }
+    Err(format!("the outside reaches {names:?} at ports {ports:?}, and {address} is what is asked"))
 }
 
 async fn cancellation(api: &Api, menu: &str) -> Answer {

@@ -3,102 +3,174 @@
 
 use std::time::{Duration, Instant};
 
+use ::tests::{process::Service, wait};
+use k8s_openapi::api::core::v1::Pod;
 use kube::{ResourceExt as _, api::DeleteParams};
 use local::Part;
 use nix::sys::signal::{Signal, kill};
-use tests::{process::Service, wait};
+use serde_json::json;
 
+use super::isolation::{Meanwhile, until_well};
 use crate::{
-    Outcome, Stage,
-    load::{Load, Rate},
+    Outcome, Shown, Stage,
+    load::{Load, PAGES, Rate},
     node::{Away, process_of},
 };
 
 /// How long each may take to be back: one that hangs is noticed by its liveness probe.
 const BACK: Duration = Duration::from_secs(150);
+/// Those that are struck in the full form.
+const STRUCK: [Service; 3] = [Service::Order, Service::Cook, Service::Delivery];
 
 /// What happens to a pod.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Blow {
-    Deleted,
     Killed,
+    Deleted,
     Hung,
 }
 
 impl Blow {
-    const ALL: [Self; 3] = [Self::Deleted, Self::Killed, Self::Hung];
+    /// With a new pod between the two that restart a container, for the kubelet lets a second restart of one wait.
+    const ALL: [Self; 3] = [Self::Killed, Self::Deleted, Self::Hung];
 
     const fn words(self) -> &'static str {
         match self {
-            Self::Deleted => "pod deleted",
             Self::Killed => "process killed",
+            Self::Deleted => "pod deleted",
             Self::Hung => "process hung",
         }
+    }
+
+    /// Whether the pods that are ready, each with its restarts, are what Kubernetes has to make of the one that was struck.
+    fn is_over(self, struck: &(String, i32), ready: &[(String, i32)]) -> bool {
+        let (name, restarts) = struck;
+        match self {
+            Self::Deleted => !ready.is_empty() && ready.iter().all(|(other, _)| other != name),
+            Self::Killed | Self::Hung => ready.iter().any(|(same, more)| same == name && more > restarts),
+        }
+    }
+
+    /// Holds what came of the load meanwhile against what may have, and gives how many orders nobody knows the fate of.
+    ///
+    /// Nobody needs the struck service but those who place orders, where it is order: the gateway takes them for later once
+    /// it can't connect. What was sent may have happened, so it is not taken once more: whoever was under way to a process
+    /// that was killed gets 502, and whoever waits for one that hangs 504 (and 502 at its end), until the breaker has cut it
+    /// off.
+    fn judge(self, service: Service, meanwhile: &Meanwhile, rate: Rate) -> Result<usize, String> {
+        let unknown = meanwhile.failures.values().sum();
+        let (allowed, most): (&[u16], _) = match (service, self) {
+            (Service::Order, Self::Killed) => (&[502], rate.orders as usize),
+            (Service::Order, Self::Hung) => (&[502, 504], usize::MAX),
+            _ => (&[], 0),
+        };
+        let is_allowed =
+            |what: &String| allowed.iter().any(|status| what.starts_with(&format!("POST /orders: {status} ")));
+        let may_defer = service == Service::Order;
+        let must_defer = may_defer && self == Self::Hung;
+        let is_good = meanwhile.failures.keys().all(is_allowed)
+            && unknown <= most
+            && (may_defer || meanwhile.deferred == 0)
+            && (!must_defer || meanwhile.deferred > 0);
+        if is_good { Ok(unknown) } else { Err(format!("{service}, {}: {meanwhile:?}", self.words())) }
     }
 }
 
 pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
-    let rate = stage.length.pick(Rate { orders: 5, reads: 0 }, Rate { orders: 20, reads: 0 });
-    let services: &[Service] =
-        stage.length.pick(&[Service::Order], &[Service::Order, Service::Cook, Service::Delivery]);
-    let load = Load::start(stage, rate, &[Service::Order, Service::Cook, Service::Delivery]).await;
+    let rate = stage.length.pick(Rate { orders: 5, reads: 20 }, Rate { orders: 20, reads: 40 });
+    let services = stage.length.pick(&STRUCK[..1], &STRUCK);
+    // With a second pod one would be ready although the struck one may never come back.
+    for service in STRUCK {
+        stage.change(json!({ "services": { service.name(): { "replicas": 1, "autoscaling": null } } })).await;
+    }
+    stage.platform.until_ready().await;
+    for service in STRUCK {
+        stage.until_pods(service, 1).await;
+    }
+    let load = Load::start(stage, rate, PAGES, &STRUCK).await;
     load.answers(50).await;
-    let mut times = vec![];
+    let (mut times, mut shown, mut deferred, mut unknown) = (vec![], vec![], 0, 0);
     for &service in services {
         for blow in Blow::ALL {
+            let before = load.traffic();
             load.mark(format!("{service}: {}", blow.words()));
-            let took = back(stage, service, blow).await;
+            let (pod, took) = back(stage, service, blow).await;
             times.push(format!("{service} {} {:.1} s", blow.words(), took.as_secs_f64()));
-            stage.platform.until_ready().await;
+            if blow == Blow::Hung {
+                shown.push(liveness(stage, &pod).await);
+            }
+            // A deleted pod goes on answering for a moment.
+            stage.until_pods(service, 1).await;
+            until_well(&load, rate).await;
+            let meanwhile = Meanwhile::between(&before, &load.traffic());
+            unknown += blow.judge(service, &meanwhile, rate)?;
+            deferred += meanwhile.deferred;
         }
     }
+    let before = load.traffic();
     load.mark("container runtime restarted");
     let took = runtime_restarted(stage).await?;
     times.push(format!("container runtime restarted {:.1} s", took.as_secs_f64()));
+    stage.until_pods(Service::Order, 1).await;
+    until_well(&load, rate).await;
+    let meanwhile = Meanwhile::between(&before, &load.traffic());
+    Blow::Deleted.judge(Service::Order, &meanwhile, rate)?;
+    deferred += meanwhile.deferred;
     stage.platform.until_ready().await;
-    load.answers(50).await;
-    let shown = stage.kubectl(&["get", "pods", "-l", &stage.platform.selector()]).await;
+    shown.push(stage.kubectl(&["get", "pods", "-l", &stage.platform.selector()]).await);
     let traffic = load.stop().await;
-    let accepted = traffic.told.accepted.len();
-    let (answered, failed) = traffic.timeline.totals();
-    let why = traffic.why();
-    let held = stage.invariants(traffic.told).await?;
+    let (accepted, (answered, _)) = (traffic.told.accepted.len(), traffic.timeline.totals());
+    let held = stage.delivered(traffic.told).await?;
     Ok(Outcome {
         done: "pods deleted, processes killed and stopped (SIGSTOP), and the node's container runtime restarted, under load"
             .to_owned(),
         seen: format!(
-            "back by themselves: {}; {accepted} orders accepted and all done, {failed} of {} requests not answered {why}; {held}",
-            times.join(", "),
-            answered + failed
+            "back by themselves: {}; {answered} requests answered, no read of MyPage failed; {accepted} orders accepted, {deferred} \
+             of them for later; {unknown} that were under way to a killed or hung order got 502 or 504; {held}",
+            times.join(", ")
         ),
         figure: times.join(", "),
-        shown: vec![shown],
+        shown,
         timeline: Some(traffic.timeline),
     })
 }
 
-/// Strikes a service's one pod, and gives how long it took until one was ready again.
-async fn back(stage: &Stage, service: Service, blow: Blow) -> Duration {
-    let pod = wait::until("a ready pod", wait::SOON, async || {
-        stage.ready_pods(service).await?.into_iter().next().ok_or_else(|| "none".to_owned())
+/// Strikes a service's one pod, and gives its name, and how long it took until one was ready again.
+async fn back(stage: &Stage, service: Service, blow: Blow) -> (String, Duration) {
+    let struck = wait::until(&format!("the one pod of {service}"), wait::SOON, async || {
+        match ready(stage, service).await?.as_slice() {
+            [pod] => Ok(pod.clone()),
+            pods => Err(format!("{pods:?}")),
+        }
     })
     .await;
-    let (name, restarts, started) = (pod.name_any(), restarts(&pod), Instant::now());
+    let (name, started) = (struck.0.clone(), Instant::now());
     match blow {
         Blow::Deleted => {
-            let pods = stage.cluster().namespaced::<k8s_openapi::api::core::v1::Pod>(&stage.platform.namespace);
+            let pods = stage.cluster().namespaced::<Pod>(&stage.platform.namespace);
             pods.delete(&name, &DeleteParams::default()).await.expect("the pod can be deleted");
         }
         Blow::Killed => kill(process_of(&name), Signal::SIGKILL).expect("the process can be killed"),
         Blow::Hung => kill(process_of(&name), Signal::SIGSTOP).expect("the process can be stopped"),
     }
     wait::until(&format!("{service} after: {}", blow.words()), BACK, async || {
-        let pods = stage.ready_pods(service).await?;
-        let is_new = |pod: &k8s_openapi::api::core::v1::Pod| pod.name_any() != name || self::restarts(pod) > restarts;
-        if pods.iter().any(is_new) { Ok(()) } else { Err(format!("{name} is still the one that is ready, or none is")) }
+        let ready = ready(stage, service).await?;
+        if blow.is_over(&struck, &ready) { Ok(()) } else { Err(format!("{struck:?} was struck, ready: {ready:?}")) }
     })
     .await;
-    started.elapsed()
+    (name, started.elapsed())
+}
+
+/// What Kubernetes tells of a pod that hung: that its liveness probe has failed.
+async fn liveness(stage: &Stage, pod: &str) -> Shown {
+    let selector = format!("involvedObject.name={pod}");
+    wait::until("an event about the liveness probe", wait::SOON, async || {
+        let shown = stage.kubectl(&["get", "events", "--field-selector", &selector]).await;
+        let is_told =
+            ["Liveness probe failed", "failed liveness probe"].iter().any(|words| shown.output.contains(words));
+        if is_told { Ok(shown) } else { Err(shown.output) }
+    })
+    .await
 }
 
 /// Restarts the node's container runtime, and gives how long it took until it had made a pod. No other container notices.
@@ -107,7 +179,7 @@ async fn runtime_restarted(stage: &Stage) -> Result<Duration, String> {
     let others = async || {
         let mut seen = vec![];
         for service in OTHERS {
-            seen.extend(stage.ready_pods(service).await?.iter().map(|pod| (pod.name_any(), restarts(pod))));
+            seen.extend(ready(stage, service).await?);
         }
         seen.sort();
         Ok::<_, String>(seen)
@@ -115,11 +187,68 @@ async fn runtime_restarted(stage: &Stage) -> Result<Duration, String> {
     let (before, started) = (others().await?, Instant::now());
     Away::stop(&stage.node, Part::Containerd)?.back()?;
     back(stage, Service::Order, Blow::Deleted).await;
-    let (after, took) = (others().await?, started.elapsed());
-    if before == after { Ok(took) } else { Err(format!("the runtime's restart changed {before:?} to {after:?}")) }
+    let took = started.elapsed();
+    // Without the runtime the kubelet may have taken them for not ready; but a restart would be counted for ever.
+    wait::until("all other pods as they were", wait::SOON, async || wait::equals(others().await?, before.clone()))
+        .await;
+    Ok(took)
 }
 
-fn restarts(pod: &k8s_openapi::api::core::v1::Pod) -> i32 {
+/// A service's ready pods, each with how often its containers were restarted.
+async fn ready(stage: &Stage, service: Service) -> Result<Vec<(String, i32)>, String> {
+    Ok(stage.ready_pods(service).await?.iter().map(|pod| (pod.name_any(), restarts(pod))).collect())
+}
+
+fn restarts(pod: &Pod) -> i32 {
     let status = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
     status.map(|container| container.restart_count).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE: Rate = Rate { orders: 5, reads: 20 };
+
+    #[test]
+    fn a_restarted_container_is_the_same_pods_and_a_deleted_pod_is_followed_by_another() {
+        let pod = |name: &str, restarts| (name.to_owned(), restarts);
+        let struck = pod("a", 1);
+        for (ready, restarted, replaced) in [
+            (vec![], false, false),
+            (vec![pod("a", 1)], false, false),
+            (vec![pod("a", 2)], true, false),
+            (vec![pod("b", 0)], false, true),
+            (vec![pod("b", 7), pod("a", 1)], false, false),
+        ] {
+            let is_over = |blow: Blow| blow.is_over(&struck, &ready);
+            let expected = (restarted, restarted, replaced);
+            assert_eq!((is_over(Blow::Killed), is_over(Blow::Hung), is_over(Blow::Deleted)), expected, "{ready:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_was_under_way_to_a_struck_order_may_fail() {
+        let meanwhile = |deferred, failures: &[(&str, usize)]| Meanwhile {
+            deferred,
+            failures: failures.iter().map(|(what, count)| ((*what).to_owned(), *count)).collect(),
+            ..Meanwhile::default()
+        };
+        let (broken, late) = ("POST /orders: 502 It ended.", "POST /orders: 504 It is late.");
+        for (service, blow, seen, unknown) in [
+            (Service::Order, Blow::Deleted, meanwhile(3, &[]), Some(0)),
+            (Service::Order, Blow::Deleted, meanwhile(3, &[(broken, 1)]), None),
+            (Service::Order, Blow::Killed, meanwhile(0, &[(broken, 5)]), Some(5)),
+            (Service::Order, Blow::Killed, meanwhile(3, &[(broken, 6)]), None),
+            (Service::Order, Blow::Killed, meanwhile(3, &[(late, 1)]), None),
+            (Service::Order, Blow::Hung, meanwhile(1, &[(broken, 2), (late, 40)]), Some(42)),
+            (Service::Order, Blow::Hung, meanwhile(0, &[(late, 40)]), None),
+            (Service::Order, Blow::Hung, meanwhile(1, &[("GET /mypages: 504 It is late.", 1)]), None),
+            (Service::Cook, Blow::Hung, meanwhile(0, &[]), Some(0)),
+            (Service::Cook, Blow::Killed, meanwhile(1, &[]), None),
+            (Service::Delivery, Blow::Hung, meanwhile(0, &[(late, 1)]), None),
+        ] {
+            assert_eq!(blow.judge(service, &seen, RATE).ok(), unknown, "{service} {blow:?} {seen:?}");
+        }
+    }
 }

@@ -1,84 +1,304 @@
 //! A service that is away takes no other one with it, and neither do Kafka and the database: what was accepted meanwhile is done
 //! once it is back.
 
+use std::collections::BTreeMap;
+
+use ::tests::{invariants::Told, process::Service, wait};
 use local::Part;
+use reqwest::Method;
 use serde_json::json;
-use tests::{invariants::Acceptance, process::Service};
 
 use crate::{
-    Outcome, Stage,
-    load::{Load, Rate},
+    Length, Outcome, Shown, Stage, Timeline,
+    load::{EVERYTHING, Load, Rate, Traffic},
     node::Away,
 };
 
-/// The services that may be away while orders are taken.
-const AWAY: [Service; 3] = [Service::Order, Service::Cook, Service::Delivery];
+/// Whose pods the plot shows.
+const OWNERS: [Service; 3] = [Service::Order, Service::Cook, Service::Delivery];
+/// The platform's conditions, as kubectl prints them a line each.
+const CONDITIONS: &str = r#"{range .status.conditions[*]}{.type}={.status} {.reason}: {.message}{"\n"}{end}"#;
+
+/// Services that are away, a way to read each of them, and whose data is read meanwhile.
+struct Absence {
+    services: &'static [Service],
+    paths: &'static [&'static str],
+    others: &'static [Service],
+}
+
+const ORDER: Absence = Absence {
+    services: &[Service::Order],
+    paths: &["/orders?limit=1"],
+    others: &[Service::Cook, Service::Delivery, Service::Mypage],
+};
+const COOK: Absence = Absence {
+    services: &[Service::Cook],
+    paths: &["/cooks?limit=1"],
+    others: &[Service::Order, Service::Delivery, Service::Mypage],
+};
+const DELIVERY: Absence = Absence {
+    services: &[Service::Delivery],
+    paths: &["/deliveries?limit=1"],
+    others: &[Service::Order, Service::Cook, Service::Mypage],
+};
+const COOK_AND_DELIVERY: Absence = Absence {
+    services: &[Service::Cook, Service::Delivery],
+    paths: &["/cooks?limit=1", "/deliveries?limit=1"],
+    others: &[Service::Order, Service::Mypage],
+};
+
+/// What was seen, one absence after the other.
+#[derive(Default)]
+struct Seen {
+    timeline: Timeline,
+    told: Told,
+    shown: Vec<Shown>,
+}
 
 pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
-    let rate = stage.length.pick(Rate { orders: 5, reads: 10 }, Rate { orders: 20, reads: 40 });
-    let more = stage.length.pick(100, 1_000);
-    let load = Load::start(stage, rate, &AWAY).await;
-    load.answers(50).await;
-    let mut shown = vec![];
-    for service in AWAY {
-        let before = stage.platform.get().await["spec"]["services"][service.name()].clone();
-        load.mark(format!("{service} away"));
-        stage.change(json!({ "services": { service.name(): { "replicas": 0, "autoscaling": null } } })).await;
-        stage.until_pods(service, 0).await;
-        load.answers(more).await;
-        shown.push(stage.kubectl(&["get", "foodplatform", &stage.platform.name, "-o", "wide"]).await);
-        load.mark(format!("{service} back"));
-        let back = json!({ "replicas": before["replicas"], "autoscaling": before["autoscaling"] });
-        stage.change(json!({ "services": { service.name(): back } })).await;
-        stage.platform.until_ready().await;
-        load.answers(50).await;
+    let rate = stage.length.pick(Rate { orders: 10, reads: 20 }, Rate { orders: 20, reads: 40 });
+    let wanted = stage.length.pick(10, 200);
+    let absences: &[Absence] = stage.length.pick(&[ORDER, COOK_AND_DELIVERY], &[ORDER, COOK, DELIVERY]);
+    let (mut seen, mut answered, mut placed, mut deferred) = (Seen::default(), 0, 0, 0);
+    for absence in absences {
+        let (answers, meanwhile) = without_services(stage, rate, wanted, absence, &mut seen).await?;
+        (answered, placed, deferred) = (answered + answers, placed + meanwhile.placed, deferred + meanwhile.deferred);
     }
-    // Events wait in the outboxes.
-    load.mark("Kafka away");
-    let kafka = Away::stop(&stage.node, Part::Kafka)?;
-    load.answers(more).await;
-    load.mark("Kafka back");
-    kafka.back()?;
-    load.answers(50).await;
-    let traffic = load.stop().await;
-    let answered = traffic.without_failure()?;
-    let deferred = traffic.told.accepted.values().filter(|how| **how == Acceptance::Deferred).count();
-    if deferred == 0 {
-        return Err("no order was taken for later, though order was away".to_owned());
-    }
-    let accepted = traffic.told.accepted.len();
-    let timeline = traffic.timeline.clone();
-    let held = stage.invariants(traffic.told).await?;
-    stage.platform.until_ready().await;
-    let without_database = without_database(stage, rate, more).await?;
+    let (answers, meanwhile) = without_kafka(stage, rate, wanted, &mut seen).await?;
+    (answered, placed) = (answered + answers, placed + meanwhile.placed);
+    let refused = without_database(stage, rate, 5 * wanted, &mut seen).await?;
+    let accepted = seen.told.accepted.len();
+    let held = stage.delivered(seen.told).await?;
+    let names: Vec<_> = absences.iter().map(Absence::name).collect();
     Ok(Outcome {
-        done: "order, cook and delivery one after the other at replicas: 0, then Kafka stopped, then PostgreSQL, under load"
-            .to_owned(),
-        seen: format!(
-            "{accepted} orders accepted, {deferred} of them with 202 while order was away, {answered} requests and none failed; \
-             {held}. {without_database}"
+        done: format!(
+            "{} at replicas: 0 one after the other, then Kafka stopped, then PostgreSQL, under load",
+            names.join(", ")
         ),
-        figure: format!("{deferred} deferred, 0 failed"),
-        shown,
-        timeline: Some(timeline),
+        seen: format!(
+            "while order was away {deferred} orders got 202 and none 201, while cook, delivery or Kafka was {placed} got 201 and \
+             none 202; {answered} requests, reads of all services that were there among them, and none failed; without PostgreSQL \
+             {refused} got 503 and nobody another error; {accepted} orders accepted in all, {held}"
+        ),
+        figure: format!("{deferred} deferred, {placed} placed, 0 failed"),
+        shown: seen.shown,
+        timeline: Some(seen.timeline),
     })
 }
 
-/// Stops the database under load: nobody gets anything but what is confirmed, what is taken for later, and 503.
-async fn without_database(stage: &Stage, rate: Rate, more: usize) -> Result<String, String> {
-    let load = Load::start(stage, rate, &AWAY).await;
+/// Takes services away under load, and brings them back.
+async fn without_services(
+    stage: &Stage,
+    rate: Rate,
+    wanted: usize,
+    absence: &Absence,
+    seen: &mut Seen,
+) -> Result<(usize, Meanwhile), String> {
+    let name = absence.name();
+    let load = Load::start(stage, rate, absence.others, &OWNERS).await;
     load.answers(50).await;
-    let database = Away::stop(&stage.node, Part::Postgresql)?;
-    load.requests(more).await;
-    database.back()?;
-    // Breakers ask again after a while.
-    load.answers(more).await;
+    load.mark(format!("{name} away"));
+    scale(stage, absence, 0).await;
+    let meanwhile = meanwhile(&load, wanted).await;
+    seen.look(stage).await;
+    load.mark(format!("{name} back"));
+    scale(stage, absence, 1).await;
+    stage.platform.until_ready().await;
+    // The gateway learns of new pods by DNS, a moment after Kubernetes does.
+    for path in absence.paths {
+        wait::until(&format!("GET {path} once it is back"), wait::SOON, async || {
+            let answer = stage.gateway.try_send(stage.gateway.request(Method::GET, path)).await?;
+            wait::equals(answer.status, 200)
+        })
+        .await;
+    }
+    until_well(&load, rate).await;
+    let traffic = load.stop().await;
+    let answered = if absence.services.contains(&Service::Order) {
+        meanwhile.only_deferred(&name)?;
+        traffic.without_failure()?
+    } else {
+        meanwhile.only_placed(&name)?;
+        traffic.without_deferral()?
+    };
+    seen.add(traffic);
+    Ok((answered, meanwhile))
+}
+
+/// Stops Kafka under load: nobody but those who wait for events notices, for these wait in the outboxes.
+async fn without_kafka(
+    stage: &Stage,
+    rate: Rate,
+    wanted: usize,
+    seen: &mut Seen,
+) -> Result<(usize, Meanwhile), String> {
+    let load = Load::start(stage, rate, EVERYTHING, &OWNERS).await;
+    load.answers(50).await;
+    load.mark("Kafka away");
+    let kafka = Away::stop(&stage.node, Part::Kafka)?;
+    let meanwhile = meanwhile(&load, wanted).await;
+    seen.look(stage).await;
+    load.mark("Kafka back");
+    kafka.back()?;
+    load.answers(50).await;
     stage.platform.until_ready().await;
     let traffic = load.stop().await;
-    let unconfirmed = traffic.failed_with(503)?;
-    let accepted = traffic.told.accepted.len();
-    let held = stage.invariants(traffic.told).await?;
-    Ok(format!(
-        "Without PostgreSQL {unconfirmed} requests got 503, and {accepted} orders were accepted before, then and after: {held}"
-    ))
+    meanwhile.only_placed("Kafka")?;
+    let answered = traffic.without_deferral()?;
+    seen.add(traffic);
+    Ok((answered, meanwhile))
+}
+
+/// Stops the database under load: nobody gets anything but what is confirmed, what is taken for later, and 503. Gives how often
+/// that was.
+async fn without_database(stage: &Stage, rate: Rate, more: usize, seen: &mut Seen) -> Result<usize, String> {
+    let load = Load::start(stage, rate, EVERYTHING, &OWNERS).await;
+    load.answers(50).await;
+    load.mark("PostgreSQL away");
+    let database = Away::stop(&stage.node, Part::Postgresql)?;
+    load.requests(more).await;
+    if stage.length == Length::Full {
+        // The operator asks a few times a minute.
+        stage.platform.until_condition("DatabaseReachable", |condition| condition.status == "False").await;
+    }
+    seen.look(stage).await;
+    load.mark("PostgreSQL back");
+    database.back()?;
+    until_well(&load, rate).await;
+    stage.platform.until_ready().await;
+    let traffic = load.stop().await;
+    let refused = traffic.failed_with(503)?;
+    seen.add(traffic);
+    Ok(refused)
+}
+
+impl Absence {
+    fn name(&self) -> String {
+        self.services.iter().map(|service| service.name()).collect::<Vec<_>>().join(" and ")
+    }
+}
+
+/// Gives services so many pods each, and waits until they have them.
+async fn scale(stage: &Stage, absence: &Absence, replicas: usize) {
+    for service in absence.services {
+        let change = json!({ "services": { service.name(): { "replicas": replicas, "autoscaling": null } } });
+        stage.change(change).await;
+    }
+    for &service in absence.services {
+        stage.until_pods(service, replicas).await;
+    }
+}
+
+impl Seen {
+    fn add(&mut self, traffic: Traffic) {
+        self.timeline.append(traffic.timeline);
+        self.told.accepted.extend(traffic.told.accepted);
+    }
+
+    /// Keeps what the operator says of the platform now.
+    async fn look(&mut self, stage: &Stage) {
+        let name = &stage.platform.name;
+        self.shown.push(stage.kubectl(&["get", "foodplatform", name, "-o", "wide"]).await);
+        let mut conditions =
+            stage.kubectl(&["get", "foodplatform", name, "-o", &format!("jsonpath={CONDITIONS}")]).await;
+        conditions.command =
+            format!("kubectl -n {} get foodplatform {name} -o jsonpath='{CONDITIONS}'", stage.platform.namespace);
+        self.shown.push(conditions);
+    }
+}
+
+/// What came of a load between two looks at it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Meanwhile {
+    /// Orders that order itself took: 201.
+    pub(super) placed: usize,
+    /// Orders that were taken for later: 202.
+    pub(super) deferred: usize,
+    /// What failed, with how often.
+    pub(super) failures: BTreeMap<String, usize>,
+}
+
+impl Meanwhile {
+    pub(super) fn between(before: &Traffic, after: &Traffic) -> Self {
+        let of = |traffic: &Traffic, status| traffic.statuses.get(&status).copied().unwrap_or_default();
+        let more = |status| of(after, status) - of(before, status);
+        let failures = after.failures.iter().map(|(what, count)| {
+            let more = count - before.failures.get(what).copied().unwrap_or_default();
+            (what.clone(), more)
+        });
+        Self { placed: more(201), deferred: more(202), failures: failures.filter(|(_, more)| *more > 0).collect() }
+    }
+
+    fn only_deferred(&self, away: &str) -> Result<(), String> {
+        if self.placed == 0 && self.deferred > 0 {
+            Ok(())
+        } else {
+            Err(format!("without {away} orders were not only taken for later: {self:?}"))
+        }
+    }
+
+    fn only_placed(&self, away: &str) -> Result<(), String> {
+        if self.placed > 0 && self.deferred == 0 {
+            Ok(())
+        } else {
+            Err(format!("without {away} orders were not only placed at once: {self:?}"))
+        }
+    }
+}
+
+/// Waits for so many accepted orders, and gives what came of them.
+async fn meanwhile(load: &Load, wanted: usize) -> Meanwhile {
+    // What was under way when somebody went away is not meant.
+    load.answers(20).await;
+    let before = load.traffic();
+    wait::until(&format!("{wanted} accepted orders"), wait::SOON, async || {
+        let now = Meanwhile::between(&before, &load.traffic());
+        if now.placed + now.deferred >= wanted { Ok(now) } else { Err(format!("{now:?}")) }
+    })
+    .await
+}
+
+/// Waits until orders are placed and nothing else happens, for two seconds: breakers leave a service alone for a while
+/// after it is back.
+pub(super) async fn until_well(load: &Load, rate: Rate) {
+    let more = 2 * (rate.orders + rate.reads) as usize;
+    wait::until("orders to be placed at once", wait::SOON, async || {
+        let before = load.traffic();
+        load.requests(more).await;
+        let now = Meanwhile::between(&before, &load.traffic());
+        let is_well = now.placed > 0 && now.deferred == 0 && now.failures.is_empty();
+        if is_well { Ok(()) } else { Err(format!("{now:?}")) }
+    })
+    .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_came_between_two_looks_is_counted() {
+        let before = Traffic {
+            statuses: [(200, 9), (201, 3)].into(),
+            failures: [("a".to_owned(), 1), ("b".to_owned(), 2)].into(),
+            ..Traffic::default()
+        };
+        let mut after = before.clone();
+        assert_eq!(Meanwhile::between(&before, &after), Meanwhile::default());
+        after.statuses.insert(202, 4);
+        after.failures.insert("b".to_owned(), 5);
+        let now = Meanwhile::between(&before, &after);
+        assert_eq!(now, Meanwhile { placed: 0, deferred: 4, failures: [("b".to_owned(), 3)].into() });
+    }
+
+    #[test]
+    fn one_order_of_the_other_kind_is_too_many() {
+        let of = |placed, deferred| Meanwhile { placed, deferred, ..Meanwhile::default() };
+        of(0, 1).only_deferred("order").unwrap();
+        of(1, 0).only_placed("cook").unwrap();
+        for bad in [of(0, 0), of(1, 1)] {
+            bad.only_deferred("order").unwrap_err();
+            bad.only_placed("cook").unwrap_err();
+        }
+    }
 }

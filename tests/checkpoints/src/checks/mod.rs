@@ -7,6 +7,7 @@ mod correlation;
 mod cqrs;
 mod deploy;
 mod drift;
+mod example;
 mod gateway;
 mod healing;
 mod isolation;

@@ -16,7 +16,10 @@ use ::tests::{
 use local::{repository, run as run_tool};
 use serde_json::{Value, json};
 
-use crate::{Length, Outcome, Shown, Stage};
+use crate::{
+    Length, Outcome, Shown, Stage,
+    load::{EVERYTHING, GENTLE, Load},
+};
 
 /// What a copy of the project goes without.
 const LEFT_OUT: [&str; 3] = [".git", "target", "dist"];
@@ -45,6 +48,9 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
     };
     pipeline.step("images", &["images", "--push", &registry, "--plain-http", "--tag", &tag])?;
 
+    let load = Load::start(stage, GENTLE, EVERYTHING, &Service::ALL).await;
+    load.answers(50).await;
+    load.mark(format!("tag {tag}"));
     let started = Instant::now();
     let image = json!({ "registry": registry, "tag": tag, "pullPolicy": "IfNotPresent" });
     let patch = json!({ "spec": { "image": image } }).to_string();
@@ -56,6 +62,11 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
         stage.until_image(service, |image| image == reference(&registry, service, &tag)).await;
     }
     pipeline.times.push(format!("rollout {:.0} s", started.elapsed().as_secs_f64()));
+    load.mark("all pods new");
+    load.answers(50).await;
+    let traffic = load.stop().await;
+    let answered = traffic.without_deferral()?;
+    let held = stage.delivered(traffic.told).await?;
 
     pipeline.shown.push(stored(&host, &tag).await?);
     pipeline.shown.push(pulled(stage, &registry, &tag).await?);
@@ -71,16 +82,26 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
     }
     let order = stage.gateway.place_one(&stage.gateway.menu_with_stock(1).await, 1).await;
     stage.gateway.follow(&order, "DELIVERED").await;
-    let change = if after == before { "no change" } else { "a change of the version" };
+    let change = match stage.length {
+        Length::Short => "the same programs in new images",
+        Length::Full => "a change of the version in Cargo.toml, the tests of what it is compiled into",
+    };
+    let answer = match stage.length {
+        Length::Short => format!("all services answer as version {after}, as before"),
+        Length::Full => format!("all services answer as version {after}, before it was {before}"),
+    };
     Ok(Outcome {
-        done: format!("{change}, and what buildspec.yml and the GitHub workflow do: {}", pipeline.times.join(", ")),
+        done: format!(
+            "{change}, and the other steps of buildspec.yml and of the GitHub workflow: {}",
+            pipeline.times.join(", ")
+        ),
         seen: format!(
-            "the node pulled five images of tag {tag} from {host}; all services answer as version {after} ({before} before), and \
-             delivered an order"
+            "the node pulled five images of tag {tag} from {host}; {answer}, and delivered an order; {answered} requests during \
+             the rollout and none failed; {held}"
         ),
         figure: pipeline.times.join(", "),
         shown: pipeline.shown,
-        ..Outcome::default()
+        timeline: Some(traffic.timeline),
     })
 }
 

@@ -18,7 +18,7 @@ pub fn table(rows: &[Row]) -> String {
         let checkpoint = row.checkpoint;
         let (done, seen, figure, mark) = match &row.outcome {
             Ok(outcome) => (outcome.done.as_str(), cell(&outcome.seen), outcome.figure.as_str(), "✓"),
-            Err(missed) => ("", cell(missed), "", "✗"),
+            Err(missed) => ("", cell(&missed.why), "", "✗"),
         };
         let seconds = row.took.as_secs_f64();
         text += &format!(
@@ -39,14 +39,14 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{ALL, Outcome};
+    use crate::{ALL, Missed, Outcome};
 
     #[test]
     fn what_was_missed_is_told_in_the_table() {
         let good =
             Outcome { done: "a".to_owned(), seen: "b | c".to_owned(), figure: "1".to_owned(), ..Outcome::default() };
         let row = |outcome| Row { checkpoint: &ALL[0], outcome, took: Duration::from_secs(3) };
-        let text = table(&[row(Ok(good)), row(Err("not\nseen".to_owned()))]);
+        let text = table(&[row(Ok(good)), row(Err(Missed { why: "not\nseen".to_owned(), ..Missed::default() }))]);
         let lines: Vec<_> = text.lines().skip(2).collect();
         assert_eq!(lines, ["| 1 | saga | a | b \\| c | 1 | 3 s | ✓ |", "| 1 | saga |  | not seen |  | 3 s | ✗ |"]);
     }

@@ -3,7 +3,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::plot;
-use crate::{Outcome, Row};
+use crate::Row;
 
 const STYLE: &str =
     "body { font: 15px/1.5 sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
@@ -55,23 +55,21 @@ fn mark(row: &Row) -> Markup {
 }
 
 fn details(row: &Row) -> anyhow::Result<Markup> {
-    let body = match &row.outcome {
-        Ok(outcome) => seen(outcome)?,
-        Err(missed) => html! { pre { (missed) } },
+    let said = match &row.outcome {
+        Ok(outcome) => html! { p { b { "Done: " } (outcome.done) br; b { "Seen: " } (outcome.seen) } },
+        Err(missed) => html! { pre { (missed.why) } },
     };
+    let (shown, timeline) = match &row.outcome {
+        Ok(outcome) => (&outcome.shown, &outcome.timeline),
+        Err(missed) => (&missed.shown, &missed.timeline),
+    };
+    let plot = timeline.as_ref().map(plot).transpose()?;
     Ok(html! {
         h2 id=(row.checkpoint.name) { (row.checkpoint.number) ". " (row.checkpoint.name) " " (mark(row)) }
         p { (row.checkpoint.claim) }
-        (body)
-    })
-}
-
-fn seen(outcome: &Outcome) -> anyhow::Result<Markup> {
-    let plot = outcome.timeline.as_ref().map(plot).transpose()?;
-    Ok(html! {
-        p { b { "Done: " } (outcome.done) br; b { "Seen: " } (outcome.seen) }
+        (said)
         @if let Some(plot) = plot { (PreEscaped(plot)) }
-        @for shown in &outcome.shown {
+        @for shown in shown {
             pre { "$ " (shown.command) "\n" (shown.output) }
         }
     })
