@@ -1,6 +1,6 @@
 //! `cargo xtask checkpoints`.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{env, fs, path::PathBuf, process::Command};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -46,10 +46,10 @@ pub(crate) fn run(instance: &Instance, Settings { names, short, out, write }: Se
             fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
         }
     }
-    let mut command = Command::new("cargo");
-    command.args(["run", "--quiet", "--package", "checkpoints", "--"]).current_dir(repository());
+    test::cargo("build", &[&["--quiet"], &*test::of_workspace("--bin", &["checkpoints"])].concat(), &[])?;
+    let mut command = Command::new(env::current_exe()?.with_file_name("checkpoints"));
     command.args(&names).args(short.then_some("--short")).arg("--out").arg(&out);
-    let status = command.envs(test::variables(instance, &up)?).status().context("cannot start cargo")?;
+    let status = command.envs(test::variables(instance, &up)?).status().context("cannot start the checkpoints")?;
     let table = out.join("checkpoints.md");
     if write {
         let text = fs::read_to_string(&table).with_context(|| format!("cannot read {}", table.display()))?;

@@ -20,6 +20,11 @@ use tokio::runtime::Runtime;
 
 use crate::{conditions, fuzz, platform, up};
 
+/// All that tests on servers need. What the tests of one layer are built with is what those of the next are.
+const FEATURES: &str = "foodplatform-operator/api-tests,kubectl-foodplatform/api-tests,local/machine-tests,\
+                        chassis/service-tests,tests/service-tests,tests/cluster-tests,checkpoints/cluster-tests,\
+                        order/fail-points,cook/fail-points,delivery/fail-points,mypage/fail-points";
+
 /// A layer of tests, by what it needs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub(crate) enum Layer {
@@ -97,30 +102,26 @@ fn api(only: &[&str]) -> Result<()> {
         ("TEST_AUDIT_LOG", &*control_plane.audit_log().to_string_lossy()),
     ];
     let environment = [&environment[..], &borrowed(&kafka)].concat();
-    let outcomes = ["foodplatform-operator", "kubectl-foodplatform"].map(|package| {
-        let arguments = ["--package", package, "--features", "api-tests", "--test", "api", "--"];
-        cargo_test(&[&arguments, only].concat(), &environment)
-    });
-    outcomes.into_iter().collect()
+    // The operator's and the plugin's.
+    cargo_test(&[&of_workspace("--test", &["api"]), &["--"][..], only].concat(), &environment)
 }
 
 fn services(only: &[&str]) -> Result<()> {
     // Replicas have names and addresses of their own, which takes mount namespaces.
     require_root()?;
     let binaries = prepare()?;
-    cargo_test(&["--package", "local", "--features", "machine-tests", "--test", "servers"], &[])?;
+    cargo_test(&of_workspace("--test", &["servers"]), &[])?;
     build_services()?;
     let directory = tempfile::tempdir()?;
     let postgres = start_postgres(directory.path())?;
     let kafka = Kafka::start(&binaries, &directory.path().join("kafka"), Ipv4Addr::LOCALHOST.into())?;
     let kafka = kafka_environment(&kafka);
     let servers = [&borrowed(&kafka)[..], &[("TEST_DATABASE_URL", postgres.url())]].concat();
-    cargo_test(&["--package", "chassis", "--features", "service-tests", "--test", "database"], &servers)?;
+    cargo_test(&of_workspace("--test", &["database"]), &servers)?;
     cargo_test(&["--package", "mypage", "--features", "service-tests,fail-points", "--lib"], &servers)?;
     let schemathesis = schemathesis(&Cache::open()?, &Progress::new())?.display().to_string();
     let environment = [&servers[..], &[("TEST_SCHEMATHESIS", schemathesis.as_str())]].concat();
-    let arguments = ["--package", "tests", "--features", "service-tests", "--test", "services", "--"];
-    cargo_test(&[&arguments[..], only].concat(), &environment)
+    cargo_test(&[&of_workspace("--test", &["services"]), &["--"][..], only].concat(), &environment)
 }
 
 /// Where Kafka is, and what it takes to be let in where it asks.
@@ -145,16 +146,21 @@ fn faults(only: &[&str]) -> Result<()> {
     prepare()?;
     build_services()?;
     // One after another, for each loads the machine; and with what they say, which is what was measured.
-    let arguments = ["--package", "tests", "--features", "service-tests", "--test", "faults", "--"];
-    cargo_test(&[&arguments[..], &["--test-threads=1", "--nocapture"], only].concat(), &[])
+    let arguments = ["--", "--test-threads=1", "--nocapture"];
+    cargo_test(&[&of_workspace("--test", &["faults"]), &arguments[..], only].concat(), &[])
+}
+
+/// What cargo is to build or to test of the whole workspace: targets of that kind, by name. Of one package alone cargo would
+/// build libraries with other features, so that most of them would be built again for each.
+pub(crate) fn of_workspace<'a>(kind: &'a str, names: &[&'a str]) -> Vec<&'a str> {
+    let targets = names.iter().flat_map(|name| [kind, name]);
+    ["--workspace", "--features", FEATURES].into_iter().chain(targets).collect()
 }
 
 /// The tests start the services' binaries, which `cargo test` builds for their own packages only. They can be made to
 /// die at certain points, see `chassis::crash`.
 pub(crate) fn build_services() -> Result<()> {
-    let packages = SERVICES.map(|service| format!("--package={service}"));
-    let features = ["--features", "order/fail-points,cook/fail-points,delivery/fail-points,mypage/fail-points"];
-    cargo("build", &[packages.each_ref().map(String::as_str).as_slice(), &features].concat(), &[])
+    cargo("build", &of_workspace("--bin", &SERVICES), &[])
 }
 
 /// Starts a PostgreSQL of the tests' own below `directory`.
@@ -168,7 +174,7 @@ fn cluster(only: &[&str]) -> Result<()> {
     require_root()?;
     let instance = Instance::test();
     let _lock = Lock::take(&instance)?;
-    let outcome = on_cluster(&instance, &["tests", "checkpoints"], only, &[]);
+    let outcome = on_cluster(&instance, only, &[]);
     // Also after a failure, and its own failure counts too.
     let down = Cluster::down(&instance).map(drop);
     outcome.and(down)
@@ -177,11 +183,12 @@ fn cluster(only: &[&str]) -> Result<()> {
 /// Runs those cluster tests that measure, on an instance that stays up.
 pub(crate) fn measure(instance: &Instance, environment: &[(&str, &str)]) -> Result<()> {
     let _lock = Lock::take(instance)?;
-    on_cluster(instance, &["tests"], &["measures"], environment)
+    on_cluster(instance, &["measures"], environment)
 }
 
-/// Brings an instance up and runs the packages' cluster tests on it: those whose names hold `only`, if it is given.
-fn on_cluster(instance: &Instance, packages: &[&str], only: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+/// Brings an instance up and runs the cluster tests and the checkpoints' short forms on it: those whose names hold `only`,
+/// if it is given.
+fn on_cluster(instance: &Instance, only: &[&str], environment: &[(&str, &str)]) -> Result<()> {
     let progress = Progress::new();
     let up = up::install(instance, &progress)?;
     Runtime::new()?.block_on(async {
@@ -191,15 +198,9 @@ fn on_cluster(instance: &Instance, packages: &[&str], only: &[&str], environment
     let mut variables = variables(instance, &up)?;
     variables.extend(environment.iter().map(|(name, value)| (*name, (*value).to_owned())));
     let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    cargo("build", &["--package", "kubectl-foodplatform"], &[])?;
-    let outcomes = packages.iter().map(|package| {
-        // One after another: they all look at the same cluster.
-        let arguments =
-            ["--package", package, "--features", "cluster-tests", "--test", "cluster", "--", "--test-threads=1"];
-        cargo_test(&[&arguments, only].concat(), &variables)
-    });
-    // What fails of one doesn't keep the next from running.
-    outcomes.collect::<Vec<_>>().into_iter().collect()
+    cargo("build", &of_workspace("--bin", &["kubectl-foodplatform"]), &[])?;
+    // One after another: they all look at the same cluster.
+    cargo_test(&[&of_workspace("--test", &["cluster"]), &["--", "--test-threads=1"][..], only].concat(), &variables)
 }
 
 /// What tells tests and checkpoints where the cluster is, and what goes with it.
@@ -234,8 +235,9 @@ fn prepare() -> Result<Binaries> {
     Binaries::build(&Cache::open()?, &progress)
 }
 
+/// Also what comes after a binary of tests that fails is run.
 fn cargo_test(arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
-    cargo("test", arguments, environment)
+    cargo("test", &[&["--no-fail-fast"], arguments].concat(), environment)
 }
 
 /// Runs cargo with its output going where ours goes.

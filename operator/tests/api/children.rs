@@ -215,6 +215,17 @@ async fn drift_is_undone_and_what_others_add_stays() {
         (part_of(&world.get::<Job>(&job.name_any()).await.unwrap()) == part_of(&job)).then_some(())
     })
     .await;
+
+    // So has what is recorded of the topics, which isn't built from the spec.
+    let recorded = world.get::<ConfigMap>("shop-topics").await.unwrap();
+    for labels in [json!({ "app.kubernetes.io/part-of": "somebody" }), Value::Null] {
+        world.patch::<ConfigMap>("shop-topics", json!({ "metadata": { "labels": labels } })).await;
+        eventually("the record's labels to be restored", || async {
+            let now = world.get::<ConfigMap>("shop-topics").await.unwrap();
+            (now.labels() == recorded.labels() && now.data == recorded.data).then_some(())
+        })
+        .await;
+    }
     world.ready().await;
     world.end().await;
 }

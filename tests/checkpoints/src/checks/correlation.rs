@@ -7,6 +7,7 @@ use ::tests::{
     servers,
 };
 use contract::Topic;
+use futures::future::join_all;
 use reqwest::Method;
 use tokio::process::Command;
 
@@ -44,8 +45,8 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
     let answered = traffic.without_failure()?;
 
     let (mut count, mut shown) = (0, vec![]);
-    for (topic, wanted) in TOPICS {
-        let read = consume(stage, topic).await;
+    let reads = join_all(TOPICS.map(|(topic, _)| consume(stage, topic))).await;
+    for ((topic, wanted), read) in TOPICS.into_iter().zip(reads) {
         let own: Vec<_> = read.output.lines().filter(|line| line.contains(&order)).map(str::to_owned).collect();
         let mut types = vec![];
         for line in &own {

@@ -74,12 +74,15 @@ fn children() -> Vec<Child> {
             delivery,
             Some(("/spec/maxUnavailable", || json!({ "spec": { "maxUnavailable": 7 } }))),
         ),
-        child(
-            ("networking.k8s.io", "v1", "NetworkPolicy"),
-            delivery,
-            Some(("/spec/policyTypes", || json!({ "spec": { "policyTypes": ["Egress"] } }))),
-        ),
-        Child { of: (Some(delivery), "-migration"), ..child(("batch", "v1", "Job"), delivery, None) },
+        Child {
+            of: (Some(delivery), "-serve"),
+            ..child(
+                ("networking.k8s.io", "v1", "NetworkPolicy"),
+                delivery,
+                Some(("/spec/policyTypes", || json!({ "spec": { "policyTypes": ["Egress"] } }))),
+            )
+        },
+        Child { of: (Some(delivery), "-migrate"), ..child(("batch", "v1", "Job"), delivery, None) },
         Child {
             of: (Some(delivery), "-logs"),
             deletion: Deletion::InUse,
@@ -147,6 +150,13 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
     })
 }
 
+/// Whether a child has that name, or that name and a checksum of what it is made of.
+fn is_called(name: &str, wanted: &str) -> bool {
+    let Some(rest) = name.strip_prefix(wanted) else { return false };
+    let is_checksum = |text: &str| text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    rest.is_empty() || rest.strip_prefix('-').is_some_and(is_checksum)
+}
+
 /// An order can still be cancelled: order and cook have come to know the new tokens, which takes the kubelet a while.
 async fn cancels(stage: &Stage) {
     let slow = json!({ "services": { "cook": { "config": { "cookingTime": "20s..30s" } } } });
@@ -177,11 +187,7 @@ impl Hand {
         let front = service.map_or_else(|| stage.platform.name.clone(), |service| stage.platform.child(service));
         let start = format!("{front}{suffix}");
         let all = api.list(&ListParams::default()).await.map_err(|error| format!("listing {kind}s: {error}"))?;
-        // A Job's name ends with a checksum.
-        let is_it = |object: &DynamicObject| {
-            let name = object.name_any();
-            name == start || (kind == "Job" && name.starts_with(&start))
-        };
+        let is_it = |object: &DynamicObject| is_called(&object.name_any(), &start);
         let before = all.items.into_iter().find(is_it).ok_or_else(|| format!("there is no {kind} {start}"))?;
         let what = format!("{kind} {}", before.name_any());
         Ok(Self { api, before, what })
@@ -254,5 +260,18 @@ impl Hand {
         })
         .await;
         Ok(started.elapsed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_is_found_with_its_checksum_and_no_other_one() {
+        assert!(is_called("quickstart-order", "quickstart-order"));
+        assert!(is_called("quickstart-order-migrate-61f8993b46", "quickstart-order-migrate"));
+        assert!(!is_called("quickstart-order-migrate-61f8993b46", "quickstart-order"));
+        assert!(!is_called("quickstart-order-logs", "quickstart-order"));
     }
 }
