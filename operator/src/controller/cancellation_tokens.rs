@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{
     ResourceExt as _,
     api::{DynamicObject, PostParams},
@@ -87,16 +87,23 @@ pub(super) async fn ensure(context: &Context, platform: &Platform, now: Timestam
         Some((tokens, _)) => (tokens.advance(fresh()), now),
         None => (CancellationTokens::new(fresh), now),
     };
-    let mut secret = tokens.secret(platform, since);
+    let secret = tokens.secret(platform, since);
     if live.data == secret.data && diff::covers(&live.metadata, &secret.metadata) {
         context.cancellation_tokens.remember(platform, &live, since);
         return Ok(());
     }
-    // Exactly the version that was read is replaced: of two writers one is told to look again.
-    secret.metadata.resource_version = live.resource_version();
-    let written = request(Step::Apply, || what("replacing"), api.replace(&name, &parameters(), &secret)).await?;
+    let replaced = laid_over(live, secret);
+    let written = request(Step::Apply, || what("replacing"), api.replace(&name, &parameters(), &replaced)).await?;
     took(context, platform, &written, since);
     Ok(())
+}
+
+/// The live Secret with everything that was built, and what others have noted on it. It has its version, so that exactly that
+/// one is replaced: of two writers one is told to look again.
+fn laid_over(mut live: Secret, built: Secret) -> Secret {
+    live.labels_mut().extend(built.metadata.labels.unwrap_or_default());
+    live.annotations_mut().extend(built.metadata.annotations.unwrap_or_default());
+    Secret { metadata: ObjectMeta { owner_references: built.metadata.owner_references, ..live.metadata }, ..built }
 }
 
 /// Makes the Secret.

@@ -60,6 +60,23 @@ async fn order_and_cook_share_tokens_that_are_changed_in_turn_and_mended() {
         world.get::<Secret>(NAME).await.filter(|secret| !secret.owner_references().is_empty())
     });
     assert_eq!(owned.await.data.unwrap(), third, "the same tokens");
+
+    let changed = json!({
+        "metadata": {
+            "labels": { "app.kubernetes.io/part-of": "somebody", "theirs": "stays" },
+            "annotations": { "example.com/owner": "team-a" },
+        },
+    });
+    world.patch::<Secret>(NAME, changed).await;
+    let mended = eventually("its label again", || async {
+        world.get::<Secret>(NAME).await.filter(|secret| secret.labels()["app.kubernetes.io/part-of"] != "somebody")
+    })
+    .await;
+    assert_eq!(
+        (mended.labels()["theirs"].as_str(), mended.annotations()["example.com/owner"].as_str()),
+        ("stays", "team-a")
+    );
+    assert_eq!(mended.data.unwrap(), third, "the same tokens");
     world.delete::<Secret>(NAME).await;
     tokens_when(&world, "tokens again", |tokens| tokens["current"] != third["current"]).await;
     world.ready().await;

@@ -38,20 +38,25 @@ use tracing::{debug, error, warn};
 /// than our own clients keep a connection without use, so that none sends on one that is being closed.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 
+/// How long connections without a request stay open in a stop. Who asks once more meanwhile is answered, and told that the
+/// connection ends with that; a request that is sent while its connection is being closed would be lost.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// How much is read of a head, or ahead of a body, in bytes. A head that is longer, by at most as much again since that
 /// much may come at once, is refused. It is room for the longest URI that hyper takes (64 KiB) and as many headers.
 const BUFFER: usize = 128 * 1024;
 
 /// Serves `routes` until `stopping`; then no connection is taken, and those that are open have `limit` to finish what
-/// they have begun. What is left after it is cut off: a caller who sends half a head does not hold up the stop.
+/// they have begun, and a moment to begin what was on its way. What is left after it is cut off: a caller who sends half a head does not hold up the stop.
 pub(crate) async fn serve(listener: TcpListener, routes: Router, stopping: CancellationToken, limit: Duration) {
     let mut connections = JoinSet::new();
+    let linger = LINGER.min(limit / 2);
     loop {
         tokio::select! {
             () = stopping.cancelled() => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, caller)) => {
-                    connections.spawn(serve_connection(stream, caller, routes.clone(), stopping.clone()));
+                    connections.spawn(serve_connection(stream, caller, routes.clone(), stopping.clone(), linger));
                 }
                 Err(error) => not_accepted(&error).await,
             },
@@ -66,12 +71,20 @@ pub(crate) async fn serve(listener: TcpListener, routes: Router, stopping: Cance
     }
 }
 
-async fn serve_connection(stream: TcpStream, caller: SocketAddr, routes: Router, stopping: CancellationToken) {
+async fn serve_connection(
+    stream: TcpStream,
+    caller: SocketAddr,
+    routes: Router,
+    stopping: CancellationToken,
+    linger: Duration,
+) {
     // Without it a small answer may wait for the acknowledgement of the one before.
     if let Err(error) = stream.set_nodelay(true) {
         warn!(%error, "cannot set TCP_NODELAY");
     }
+    let is_last = stopping.clone();
     let service = service_fn(move |request: Request<Incoming>| {
+        let is_last = is_last.clone();
         let ended = Arc::new(AtomicBool::new(hyper::body::Body::is_end_stream(request.body())));
         let mut request = request.map(|body| Body::new(Followed { body, ended: Arc::clone(&ended) }));
         // The gateway tells upstreams who asked: requests carry the caller's address.
@@ -79,9 +92,9 @@ async fn serve_connection(stream: TcpStream, caller: SocketAddr, routes: Router,
         let answer = routes.clone().oneshot(request);
         async move {
             let mut answer = answer.await?;
-            if !ended.load(Ordering::Relaxed) {
-                // The connection ends with what is left of the body: who sends the next request on it must be told, or
-                // that one is lost.
+            if !ended.load(Ordering::Relaxed) || is_last.is_cancelled() {
+                // The connection ends in a stop, and with what is left of a body: who sends the next request on it must be
+                // told, or that one is lost.
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, Infallible>(answer)
@@ -90,9 +103,13 @@ async fn serve_connection(stream: TcpStream, caller: SocketAddr, routes: Router,
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(BUFFER);
     let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service));
+    let lingered = async {
+        stopping.cancelled().await;
+        tokio::time::sleep(linger).await;
+    };
     let served = tokio::select! {
         served = connection.as_mut() => served,
-        () = stopping.cancelled() => {
+        () = lingered => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -171,6 +188,26 @@ mod tests {
         let mut text = String::new();
         stream.read_to_string(&mut text).await.unwrap();
         text
+    }
+
+    #[tokio::test]
+    async fn what_is_on_its_way_when_it_stops_is_answered_and_is_the_last() {
+        let stopping = CancellationToken::new();
+        let (address, server) = start(Router::new().route("/", get(|| async { "well" })), &stopping).await;
+        let mut open = send(address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let mut answer = vec![0; 1024];
+        let length = open.read(&mut answer).await.unwrap();
+        let first = String::from_utf8_lossy(&answer[..length]).into_owned();
+        assert!(first.starts_with("HTTP/1.1 200 ") && !first.contains("connection: close"), "{first}");
+        stopping.cancel();
+        // The server knows of the stop ahead of the request.
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        open.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let last = read_to_end(open).await;
+        assert!(last.starts_with("HTTP/1.1 200 ") && last.contains("connection: close\r\n"), "{last}");
+        server.await.unwrap();
     }
 
     #[tokio::test]

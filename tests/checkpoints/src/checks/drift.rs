@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use ::tests::{process::Service, wait};
 use kube::{
     Api, ResourceExt as _,
     api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams},
 };
 use serde_json::{Value, json};
-use tests::{process::Service, wait};
 
 use crate::{
     Outcome, Stage,
@@ -163,7 +163,7 @@ async fn cancels(stage: &Stage) {
     stage.change(slow).await;
     stage.until_settled().await;
     let menu = stage.gateway.menu_with_stock(100).await;
-    wait::until("a cancellation", tests::cluster::READY, async || {
+    wait::until("a cancellation", ::tests::cluster::READY, async || {
         let order = stage.gateway.place_one(&menu, 1).await;
         let answer = stage.gateway.cancel(&order).await;
         if answer.status == 200 { Ok(()) } else { Err(format!("{}: {}", answer.status, answer.text)) }

@@ -30,7 +30,9 @@ const FILES: u64 = 16;
 /// Order's pods.
 const PODS: usize = 2;
 /// Whoever begins a file makes room down to the bound, and until the next one is begun each pod fills up one at most.
-const MOST: u64 = BOUND + PODS as u64 * (BOUND / FILES);
+const MOST: u64 = BOUND + PODS as u64 * (BOUND / FILES + HELD_BACK);
+/// What a pod may have yet to write of a file while another one counts what there is: its buffer.
+const HELD_BACK: u64 = 8 * 1024;
 /// Between two looks at the files.
 const LOOK: Duration = Duration::from_millis(100);
 
