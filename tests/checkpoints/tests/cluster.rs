@@ -2,15 +2,20 @@
 //!
 //! They share a platform, so they run one at a time (`--test-threads=1`); each leaves it as it was.
 
-use std::process::ExitCode;
+use std::{env, process::ExitCode};
 
 use checkpoints::{ALL, Checkpoint, Length, Stage, run};
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
 
 fn main() -> ExitCode {
-    let trials = ALL.iter().map(|checkpoint| Trial::test(checkpoint.name, move || short(checkpoint))).collect();
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    // As libtest does: several names, of which one is enough.
+    let (names, options): (Vec<_>, Vec<_>) = env::args().skip(1).partition(|argument| !argument.starts_with('-'));
+    let is_wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| name.contains(wanted));
+    let wanted = ALL.iter().filter(|checkpoint| is_wanted(checkpoint.name));
+    let trials = wanted.map(|checkpoint| Trial::test(checkpoint.name, move || short(checkpoint))).collect();
+    let arguments = Arguments::from_iter(["cluster".to_owned()].into_iter().chain(options));
+    libtest_mimic::run(&arguments, trials).exit_code()
 }
 
 fn short(checkpoint: &'static Checkpoint) -> Result<(), Failed> {
