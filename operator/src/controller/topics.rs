@@ -78,9 +78,9 @@ pub(super) async fn record(
     apply::admit(platform, &resource.kind, &live)?;
     let recorded = topic_records::read(&live);
     let records = taking_in(reports, with_status(recorded.clone(), status));
-    let mut object = topic_records::build(platform, &records);
     if recorded != records || !diff::covers(&live.metadata, &object.metadata) {
         info!(name = object.name_any(), "recording the topics");
+        let mut object = topic_records::build(platform, &records);
         // What was recorded since then is not to be lost.
         object.metadata.resource_version = live.resource_version();
         server_side_apply::apply(context, &resource, FIELD_MANAGER, &object).await?;

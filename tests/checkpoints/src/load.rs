@@ -304,7 +304,7 @@ impl Generator {
 }
 
 /// What is read of a service.
-const fn list_of(service: Service) -> &'static str {
+pub(crate) const fn list_of(service: Service) -> &'static str {
     match service {
         Service::Order => "/orders?limit=5",
         Service::Cook => "/cooks?limit=5",

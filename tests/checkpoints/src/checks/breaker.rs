@@ -90,7 +90,7 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
     let told = Told { accepted: [(order, Acceptance::Deferred)].into(), ..Told::default() };
     let held = stage.invariants(told).await?;
     let longest = soonest.max(latest).as_secs_f64();
-    let (ill_availability, mut timeline) = (ill.availability(), ill.timeline);
+    let mut timeline = ill.timeline.clone();
     timeline.append(sane.timeline.clone());
     Ok(Outcome {
         done: "order with two pods and the settings of examples/circuit-breaker.yaml; one pod made to refuse, then both; then \
@@ -100,7 +100,7 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
             "each cut off within {longest:.2} s; availability {:.2} %, then {:.2} % with a new order taken for later; open \
              though both were well again; {:.2} % with the default settings and a pod left; {held}",
             well.availability(),
-            ill_availability,
+            ill.availability(),
             sane.availability()
         ),
         figure: format!("cut off in {longest:.2} s, {:.2} % with a pod left", sane.availability()),

@@ -54,8 +54,7 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
         }
     }
     // What changes something: whoever answers that this can't be done knows the way.
-    let mut ways = 0;
-    for (method, path) in [
+    let actions = [
         (Method::POST, format!("/orders/{order}/cancel")),
         (Method::DELETE, format!("/orders/{order}")),
         (Method::POST, format!("/cooks/{cook}/complete")),
@@ -63,12 +62,12 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
         (Method::POST, format!("/deliveries/{delivery}/pick-up")),
         (Method::POST, format!("/deliveries/{delivery}/complete")),
         (Method::POST, format!("/deliveries/{delivery}/fail")),
-    ] {
-        let answer = api.send(api.request(method.clone(), &path)).await;
+    ];
+    for (method, path) in &actions {
+        let answer = api.send(api.request(method.clone(), path)).await;
         if ![200, 409].contains(&answer.status) {
             return Err(format!("{method} {path}: {}: {}", answer.status, answer.text));
         }
-        ways += 1;
     }
     let heard = Follower::start(api.url(&format!("/mypages/{order}/events"))).until_status("DELIVERED").await;
     load.mark("/cancellations");
@@ -95,8 +94,9 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
     ];
     Ok(Outcome {
         done: format!(
-            "{} pages and lists, {ways} actions and a stream through {}, and /cancellations there and, from a pod, at cook itself",
+            "{} pages and lists, {} actions and a stream through {}, and /cancellations there and, from a pod, at cook itself",
             paths.len(),
+            actions.len(),
             api.url("")
         ),
         seen: format!(
@@ -105,7 +105,7 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
              {held}",
             heard.events.len()
         ),
-        figure: format!("{} ways in, one address", paths.len() + ways + 1),
+        figure: format!("{} ways in, one address", paths.len() + actions.len() + 1),
         shown,
         timeline: Some(traffic.timeline),
     })

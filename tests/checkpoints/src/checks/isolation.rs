@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::{
     Length, Outcome, Shown, Stage, Timeline,
-    load::{EVERYTHING, Load, Rate, Traffic},
+    load::{EVERYTHING, Load, Rate, Traffic, list_of},
     node::Away,
 };
 
@@ -19,33 +19,20 @@ const OWNERS: [Service; 3] = [Service::Order, Service::Cook, Service::Delivery];
 /// The platform's conditions, as kubectl prints them a line each.
 const CONDITIONS: &str = r#"{range .status.conditions[*]}{.type}={.status} {.reason}: {.message}{"\n"}{end}"#;
 
-/// Services that are away, a way to read each of them, and whose data is read meanwhile.
+/// Services that are away, and whose data is read meanwhile.
 struct Absence {
     services: &'static [Service],
-    paths: &'static [&'static str],
     others: &'static [Service],
 }
 
-const ORDER: Absence = Absence {
-    services: &[Service::Order],
-    paths: &["/orders?limit=1"],
-    others: &[Service::Cook, Service::Delivery, Service::Mypage],
-};
-const COOK: Absence = Absence {
-    services: &[Service::Cook],
-    paths: &["/cooks?limit=1"],
-    others: &[Service::Order, Service::Delivery, Service::Mypage],
-};
-const DELIVERY: Absence = Absence {
-    services: &[Service::Delivery],
-    paths: &["/deliveries?limit=1"],
-    others: &[Service::Order, Service::Cook, Service::Mypage],
-};
-const COOK_AND_DELIVERY: Absence = Absence {
-    services: &[Service::Cook, Service::Delivery],
-    paths: &["/cooks?limit=1", "/deliveries?limit=1"],
-    others: &[Service::Order, Service::Mypage],
-};
+const ORDER: Absence =
+    Absence { services: &[Service::Order], others: &[Service::Cook, Service::Delivery, Service::Mypage] };
+const COOK: Absence =
+    Absence { services: &[Service::Cook], others: &[Service::Order, Service::Delivery, Service::Mypage] };
+const DELIVERY: Absence =
+    Absence { services: &[Service::Delivery], others: &[Service::Order, Service::Cook, Service::Mypage] };
+const COOK_AND_DELIVERY: Absence =
+    Absence { services: &[Service::Cook, Service::Delivery], others: &[Service::Order, Service::Mypage] };
 
 /// What was seen, one absence after the other.
 #[derive(Default)]
@@ -105,7 +92,7 @@ async fn without_services(
     scale(stage, absence, 1).await;
     stage.platform.until_ready().await;
     // The gateway learns of new pods by DNS, a moment after Kubernetes does.
-    for path in absence.paths {
+    for path in absence.services.iter().copied().map(list_of) {
         wait::until(&format!("GET {path} once it is back"), wait::SOON, async || {
             let answer = stage.gateway.try_send(stage.gateway.request(Method::GET, path)).await?;
             wait::equals(answer.status, 200)
