@@ -24,13 +24,31 @@ pub(crate) fn process_of(pod: &str) -> Pid {
 }
 
 fn find(pod: &str) -> Option<Pid> {
-    let wanted = format!("POD_NAME={pod}");
     let is_it = |pid: &i32| {
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
+        value_of(&environment, "POD_NAME").is_some_and(|name| name == pod)
     };
     let all = fs::read_dir("/proc").ok()?.flatten();
     all.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).find(is_it).map(Pid::from_raw)
+}
+
+/// A variable that a pod's process was started with.
+///
+/// # Errors
+/// When its environment can't be read.
+///
+/// # Panics
+/// When there is no such process.
+pub(crate) fn variable_of(pod: &str, name: &str) -> Result<Option<String>, String> {
+    let path = format!("/proc/{}/environ", process_of(pod));
+    let environment = fs::read(&path).map_err(|error| format!("{path}: {error}"))?;
+    Ok(value_of(&environment, name))
+}
+
+/// A variable of an environment as the kernel shows it.
+fn value_of(environment: &[u8], name: &str) -> Option<String> {
+    let text = String::from_utf8_lossy(environment);
+    text.split('\0').find_map(|variable| Some(variable.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
 }
 
 /// A pod whose callers find nobody at home, until this is dropped: its kernel refuses their connections and ends those that they
@@ -180,5 +198,18 @@ impl Drop for Disk<'_> {
         if let Err(error) = self.run("umount", |command| command.arg("--lazy").arg(&self.place)) {
             eprintln!("{} stays mounted: {error}", self.place.display());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_is_found_by_its_whole_name() {
+        let environment = b"PATH=/\0COOKING_TIME_OF_OTHERS=1s\0COOKING_TIME=2s\0EMPTY=\0";
+        assert_eq!(value_of(environment, "COOKING_TIME").as_deref(), Some("2s"));
+        assert_eq!(value_of(environment, "EMPTY").as_deref(), Some(""));
+        assert_eq!(value_of(environment, "TIME"), None);
     }
 }

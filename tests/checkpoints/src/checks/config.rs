@@ -1,14 +1,12 @@
 //! A change of a service's settings reaches its pods by a rolling restart, and nobody notices.
 
-use std::fs;
-
 use ::tests::{process::Service, wait};
 use serde_json::json;
 
 use crate::{
     Outcome, Stage,
     load::{EVERYTHING, Load, Rate},
-    node::process_of,
+    node::variable_of,
 };
 
 /// What is set, other than what the quickstart has.
@@ -37,7 +35,7 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
         return Err(format!("the ConfigMap doesn't have {COOKING_TIME}: {}", config_map.output));
     }
     for pod in names(stage).await? {
-        let value = value_in(&pod)?;
+        let value = variable_of(&pod, VARIABLE)?;
         if value.as_deref() != Some(COOKING_TIME) {
             return Err(format!("pod {pod} runs with {VARIABLE} {value:?}, not {COOKING_TIME}"));
         }
@@ -58,30 +56,4 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
 /// The names of cook's ready pods.
 async fn names(stage: &Stage) -> Result<Vec<String>, String> {
     Ok(stage.ready_pods(Service::Cook).await?.iter().map(kube::ResourceExt::name_any).collect())
-}
-
-/// What a pod's process was started with.
-fn value_in(pod: &str) -> Result<Option<String>, String> {
-    let path = format!("/proc/{}/environ", process_of(pod));
-    let environment = fs::read(&path).map_err(|error| format!("{path}: {error}"))?;
-    Ok(value_of(&environment, VARIABLE))
-}
-
-/// A variable of an environment as the kernel shows it.
-fn value_of(environment: &[u8], name: &str) -> Option<String> {
-    let text = String::from_utf8_lossy(environment);
-    text.split('\0').find_map(|variable| Some(variable.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_variable_is_found_by_its_whole_name() {
-        let environment = b"PATH=/\0COOKING_TIME_OF_OTHERS=1s\0COOKING_TIME=2s\0EMPTY=\0";
-        assert_eq!(value_of(environment, VARIABLE).as_deref(), Some("2s"));
-        assert_eq!(value_of(environment, "EMPTY").as_deref(), Some(""));
-        assert_eq!(value_of(environment, "TIME"), None);
-    }
 }
