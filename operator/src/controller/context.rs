@@ -19,6 +19,7 @@ use super::{
     cancellation_tokens,
     dereference::Secrets,
     error::{Error, Step},
+    events::Changes,
     live::Live,
     wake::Wake,
 };
@@ -49,8 +50,8 @@ pub(super) struct Context {
     pub applied: Applied,
     /// How often in a row each platform's reconciliation left something to be done, by uid.
     failures: Mutex<HashMap<String, u32>>,
-    /// The platforms whose last reconciliation left it to the next to tell the status, by uid.
-    untold: Mutex<HashSet<String>>,
+    /// What a platform's last reconciliation changed and left to the next to tell, by uid.
+    untold: Mutex<HashMap<String, Changes>>,
 }
 
 impl Context {
@@ -104,17 +105,14 @@ impl Context {
         lock(&self.failures).remove(uid);
     }
 
-    /// Leaves it to the platform's next reconciliation to tell its status, unless this one had to tell it for the one
-    /// before. Whether it may be left.
-    pub(super) fn leave_untold(&self, uid: &str) -> bool {
-        let mut untold = lock(&self.untold);
-        let is_due = untold.remove(uid);
-        !is_due && untold.insert(uid.to_owned())
+    /// Leaves it to the platform's next reconciliation to tell what this one has changed.
+    pub(super) fn leave_untold(&self, uid: &str, changes: Changes) {
+        lock(&self.untold).insert(uid.to_owned(), changes);
     }
 
-    /// The status of the platform was told.
-    pub(super) fn told(&self, uid: &str) {
-        lock(&self.untold).remove(uid);
+    /// What the platform's last reconciliation has left to tell.
+    pub(super) fn take_untold(&self, uid: &str) -> Option<Changes> {
+        lock(&self.untold).remove(uid)
     }
 
     /// Forgets all platforms that are gone.
@@ -122,7 +120,7 @@ impl Context {
         let there: HashSet<String> = self.live.platforms.state().iter().filter_map(|platform| platform.uid()).collect();
         let is_there = |uid: &str| there.contains(uid);
         lock(&self.failures).retain(|uid, _| is_there(uid));
-        lock(&self.untold).retain(|uid| is_there(uid));
+        lock(&self.untold).retain(|uid, _| is_there(uid));
         self.topics.retain(is_there);
         self.databases.retain(is_there);
         self.applied.retain(is_there);

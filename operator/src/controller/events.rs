@@ -27,6 +27,15 @@ pub(super) struct Changes {
 }
 
 impl Changes {
+    /// These, and then what was written after them.
+    #[must_use]
+    pub(super) fn and(mut self, later: Self) -> Self {
+        self.created.extend(later.created);
+        self.updated.extend(later.updated);
+        self.deleted.extend(later.deleted);
+        self
+    }
+
     /// Whether nothing was written.
     pub(super) const fn is_empty(&self) -> bool {
         self.created.is_empty() && self.updated.is_empty() && self.deleted.is_empty()

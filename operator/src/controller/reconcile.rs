@@ -94,14 +94,15 @@ async fn reconcile_platform(context: &Context, resource: &FoodPlatform) -> Resul
         report.obstacles.push(Obstacle::new(Reason::ApplyFailed, format!("{error}; retrying")));
     }
 
-    // What was written comes back by the watches, and so does the platform: one status tells of both. But that it isn't ready
-    // any more is told at once.
+    // What was written comes back by the watches, and so does the platform: one status tells of both, and one event of all
+    // that was made. But that it isn't ready any more is told at once.
     let is_well = failure.is_none() && report.obstacles.is_empty() && !status::is_ready(&before);
-    if is_well && !changes.is_empty() && context.leave_untold(&uid) {
-        events::changes(&context.recorder, &reference, &changes).await;
+    let untold = context.take_untold(&uid);
+    if is_well && !changes.is_empty() && untold.is_none() {
+        context.leave_untold(&uid, changes);
         return Ok(Action::requeue(AGAIN));
     }
-    context.told(&uid);
+    let changes = untold.unwrap_or_default().and(changes);
 
     let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
     let observation = Observation {

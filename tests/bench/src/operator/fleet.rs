@@ -17,7 +17,7 @@ use kube::{
     api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams},
 };
 use kube_runtime::{WatchStreamExt as _, watcher};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::sleep;
 
 use crate::tally::Times;
@@ -50,8 +50,8 @@ fn name(number: usize) -> String {
 }
 
 /// One of the platforms.
-fn platform(dependencies: &Dependencies, number: usize) -> Value {
-    json!({
+fn platform(dependencies: &Dependencies, number: usize) -> Result<FoodPlatform> {
+    let object = json!({
         "apiVersion": "foodplatform.dev/v1alpha1", "kind": "FoodPlatform",
         "metadata": { "name": name(number) },
         "spec": {
@@ -63,15 +63,13 @@ fn platform(dependencies: &Dependencies, number: usize) -> Value {
             "database": { "secretRef": { "name": "database" } },
             "gateway": { "type": "ClusterIP" },
         },
-    })
+    });
+    Ok(serde_json::from_value(object)?)
 }
 
-/// What is built for one of the platforms, with a uid that nobody has.
-fn children(dependencies: &Dependencies, namespace: &str, number: usize) -> Result<Children> {
-    let mut object = platform(dependencies, number);
-    object["metadata"]["namespace"] = json!(namespace);
-    object["metadata"]["uid"] = json!(format!("00000000-0000-4000-8000-{number:012}"));
-    let platform = Platform::new(&serde_json::from_value(object)?)?;
+/// What is built for a platform.
+fn children(platform: &FoodPlatform) -> Result<Children> {
+    let platform = Platform::new(platform)?;
     let database = Database { checksum: "0123456789abcdef".to_owned(), port: Some(5432) };
     Ok(build::children(&platform, &Dereferenced::of(&database)))
 }
@@ -79,7 +77,9 @@ fn children(dependencies: &Dependencies, namespace: &str, number: usize) -> Resu
 /// How many children a platform has, by kind.
 pub(crate) fn kinds(dependencies: &Dependencies) -> Result<Vec<(ApiResource, usize)>> {
     let mut kinds: BTreeMap<String, (ApiResource, usize)> = BTreeMap::new();
-    for child in children(dependencies, "any", 0)?.iter() {
+    let mut any = platform(dependencies, 0)?;
+    any.metadata.namespace = Some("any".to_owned());
+    for child in children(&any)?.iter() {
         kinds.entry(child.kind().to_owned()).or_insert_with(|| (child.resource.clone(), 0)).1 += 1;
     }
     Ok(kinds.into_values().collect())
@@ -98,10 +98,9 @@ pub(crate) async fn create(
     let platforms: Api<FoodPlatform> = Api::namespaced(client.clone(), namespace);
     let started = Instant::now();
     let creations = stream::iter(0..count).map(|number| {
-        let object = serde_json::from_value(platform(dependencies, number));
         let platforms = &platforms;
         async move {
-            platforms.create(&PostParams::default(), &object?).await?;
+            platforms.create(&PostParams::default(), &platform(dependencies, number)?).await?;
             anyhow::Ok(())
         }
     });
@@ -110,8 +109,8 @@ pub(crate) async fn create(
     Ok(started.elapsed())
 }
 
-/// What a client does that has nothing to look after: it applies the same children, one after the other, for some
-/// platforms at a time. Gives how long that took.
+/// What a client does that has nothing to look after: it creates the same platforms, which own their children, and applies
+/// the same children, one after the other, for some platforms at a time. Gives how long that took.
 ///
 /// # Errors
 /// When the API server refuses.
@@ -121,17 +120,22 @@ pub(crate) async fn apply(
     dependencies: &Dependencies,
     count: usize,
 ) -> Result<Duration> {
+    let platforms: Api<FoodPlatform> = Api::namespaced(client.clone(), namespace);
     let started = Instant::now();
     // As the operator does it: by default the API server reads each object once more, to check its fields.
     let parameters = &PatchParams::apply("raw").force().validation_ignore();
-    let platforms = stream::iter(0..count).map(|number| async move {
-        for child in children(dependencies, namespace, number)?.iter() {
-            let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &child.resource);
-            api.patch(&child.name(), parameters, &Patch::Apply(&child.object)).await?;
+    let applied = stream::iter(0..count).map(|number| {
+        let platforms = &platforms;
+        async move {
+            let owner = platforms.create(&PostParams::default(), &platform(dependencies, number)?).await?;
+            for child in children(&owner)?.iter() {
+                let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &child.resource);
+                api.patch(&child.name(), parameters, &Patch::Apply(&child.object)).await?;
+            }
+            anyhow::Ok(())
         }
-        anyhow::Ok(())
     });
-    platforms.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+    applied.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
     until_there(client, namespace, &kinds(dependencies)?, count).await?;
     Ok(started.elapsed())
 }
@@ -237,7 +241,9 @@ mod tests {
         let of = |kind: &str| kinds.iter().find(|(resource, _)| resource.kind == kind).map(|(_, each)| *each);
         assert_eq!((of("Deployment"), of("Job"), of("Service")), (Some(5), Some(4), Some(5)));
         let names = |number| -> Vec<String> {
-            children(&dependencies, "food", number).unwrap().iter().map(|child| child.name()).collect()
+            let mut platform = platform(&dependencies, number).unwrap();
+            platform.metadata.namespace = Some("food".to_owned());
+            children(&platform).unwrap().iter().map(|child| child.name()).collect()
         };
         assert!(names(1).iter().all(|name| name.starts_with("p0001-") && !names(2).contains(name)));
     }

@@ -1,5 +1,5 @@
 //! What the operator makes of many platforms: how fast, at what cost, and how a client compares that has nothing to do but
-//! to apply the same objects.
+//! to apply the same objects. Creating the platforms is part of both, for their children need them as owners.
 //!
 //! Each size has two control planes, one after the other, for the raw client and for the operator, without controllers:
 //! there are no pods, and nobody but these two and this measurement writes. The raw client has the operator's account, so
@@ -47,8 +47,9 @@ pub(crate) struct Size {
     raw: Duration,
     operator: Duration,
     requests: Requests,
-    /// The operator's processor time for it.
+    /// The operator's processor time for it, and how often it has reconciled in it.
     cpu: Duration,
+    reconciliations: f64,
     /// Resident, in MB: at most, and at rest.
     memory: (f64, f64),
     looks: Option<Looks>,
@@ -107,10 +108,11 @@ async fn measure_size(
     plane.until_quiet(QUIET).await?;
     let cpu = usage::cpu(operator.pid())?.saturating_sub(before);
     let (requests, peak) = (plane.requests()?, usage::peak(operator.pid())?);
+    let reconciliations = operator.reconciliations().await?;
     let looks = if is_looked_at { Some(look(&plane, operator, platforms).await?) } else { None };
     let memory = (peak.most, peak.now);
     let children = fleet::kinds(dependencies)?.iter().map(|(_, each)| each).sum();
-    Ok(Size { platforms, children, raw, operator: took, requests, cpu, memory, looks })
+    Ok(Size { platforms, children, raw, operator: took, requests, cpu, reconciliations, memory, looks })
 }
 
 /// Does the work with somebody beside it who says of migrations that they are done.
@@ -174,6 +176,8 @@ pub(crate) fn report(sizes: &[Size]) -> Report {
             "ms",
             None,
         );
+        let each = size.reconciliations / size.platforms as f64;
+        report.row(name("reconciliations of a platform"), each, "", None);
         report.row(name("writes per child"), size.requests.writes as f64 / size.children(), "", None);
         report.row(name("reads per child"), size.requests.reads as f64 / size.children(), "", None);
         let limit = size.looks.is_some().then_some(Limit::AtMost(100.0));
@@ -219,7 +223,8 @@ fn notes(sizes: &[Size]) -> Vec<String> {
             env::consts::ARCH
         ),
         "Each size has control planes of its own, one for the raw client and one for the operator, without controllers and \
-         pods; both are the same account to it. Migrations are said to be done as soon as they are there. Topics are External, so that Kafka is asked and has no more of them with each platform."
+         pods; both are the same account to it. Both create the FoodPlatforms, too. Migrations are said to be done as soon \
+         as they are there. Topics are External, so that Kafka is asked and has no more of them with each platform."
             .to_owned(),
     ];
     let written = sizes.iter().find(|size| size.looks.is_some()).map(|size| {
