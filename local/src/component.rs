@@ -146,6 +146,8 @@ impl Components<'_> {
                 "--secure-port=0".to_owned(),
                 "--controllers=*,-node-route-controller".to_owned(),
                 "--allocate-node-cidrs=false".to_owned(),
+                // More often than metrics-server has something new, so that autoscalers wait for that alone.
+                "--horizontal-pod-autoscaler-sync-period=5s".to_owned(),
             ],
         )
     }

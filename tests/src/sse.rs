@@ -78,6 +78,15 @@ impl Parser {
     }
 }
 
+/// Why a stream could not be opened.
+#[derive(Debug)]
+enum Unopened {
+    /// There was no answer.
+    Unreached(String),
+    /// The answer was no stream: its status and content type.
+    Answered(String),
+}
+
 /// An open stream of events, each with JSON as its data.
 #[derive(Debug)]
 pub struct Events {
@@ -92,19 +101,19 @@ impl Events {
     /// # Panics
     /// When there is none.
     pub async fn open(url: &str) -> Self {
-        Self::try_open(url, "").await.unwrap_or_else(|error| panic!("{url}: {error}"))
+        Self::try_open(url, "").await.unwrap_or_else(|error| panic!("{url}: {error:?}"))
     }
 
     /// Opens the stream at `url` for one who has the event `last`, or none.
-    async fn try_open(url: &str, last: &str) -> Result<Self, String> {
+    async fn try_open(url: &str, last: &str) -> Result<Self, Unopened> {
         let mut request = reqwest::Client::new().get(url).header("Accept", "text/event-stream");
         if !last.is_empty() {
             request = request.header("Last-Event-ID", last);
         }
-        let response = request.send().await.map_err(|error| format!("{error:?}"))?;
+        let response = request.send().await.map_err(|error| Unopened::Unreached(format!("{error:?}")))?;
         let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         if !response.status().is_success() || !kind.starts_with("text/event-stream") {
-            return Err(format!("{} with content type {kind:?}", response.status()));
+            return Err(Unopened::Answered(format!("{} with content type {kind:?}", response.status())));
         }
         let parser = Parser { id: last.to_owned(), ..Parser::default() };
         Ok(Self { response, parser, said: VecDeque::new() })
@@ -172,8 +181,10 @@ pub struct Follower {
 pub struct Heard {
     /// How often a stream was opened.
     pub opened: usize,
-    /// Why streams could not be opened, or broke. A browser does not come back after an answer that is no stream.
+    /// Why streams could not be opened for lack of an answer, or broke.
     pub failures: Vec<String>,
+    /// Answers that were no streams, after which a browser does not come back.
+    pub refusals: Vec<String>,
     /// Every event, over all streams.
     pub events: Vec<Event>,
     /// What it was told last to wait before coming back.
@@ -247,7 +258,8 @@ async fn follow(url: String, heard: Arc<Mutex<Heard>>) {
                 note(&mut |heard| heard.failures.push(failure.clone()));
                 last = stream.parser.id;
             }
-            Err(failure) => note(&mut |heard| heard.failures.push(failure.clone())),
+            Err(Unopened::Unreached(failure)) => note(&mut |heard| heard.failures.push(failure.clone())),
+            Err(Unopened::Answered(answer)) => note(&mut |heard| heard.refusals.push(answer.clone())),
         }
         let retry = heard.lock().expect("nobody panics while writing").retry;
         tokio::time::sleep(retry.unwrap_or(RETRY)).await;

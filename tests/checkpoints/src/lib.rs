@@ -7,6 +7,7 @@
 
 mod checks;
 mod load;
+mod meanwhile;
 mod node;
 pub mod report;
 mod run;

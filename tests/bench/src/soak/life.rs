@@ -164,7 +164,7 @@ async fn follow(connection: &mut Connection, gateway: SocketAddr, order: &Identi
     let follower = Follower::start(format!("http://{gateway}/mypages/{order}/events"));
     sleep_until(leave.into()).await;
     let heard = follower.heard();
-    match heard.failures.into_iter().next() {
+    match heard.failures.into_iter().chain(heard.refusals).next() {
         Some(failure) => bail!(failure),
         None => Ok(heard.events.len() as u64),
     }

@@ -10,10 +10,10 @@ use local::Part;
 use nix::sys::signal::{Signal, kill};
 use serde_json::json;
 
-use super::isolation::{Meanwhile, until_well};
 use crate::{
-    Outcome, Shown, Stage,
+    Length, Outcome, Shown, Stage,
     load::{Load, PAGES, Rate},
+    meanwhile::{Meanwhile, until_well},
     node::{Away, process_of},
 };
 
@@ -81,9 +81,13 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
     let services = stage.length.pick(&STRUCK[..1], &STRUCK);
     // With a second pod one would be ready although the struck one may never come back.
     for service in STRUCK {
-        stage.change(json!({ "services": { service.name(): { "replicas": 1, "autoscaling": null } } })).await;
+        let mut settings = json!({ "replicas": 1, "autoscaling": null });
+        if stage.length == Length::Short {
+            settings["probes"] = json!({ "liveness": { "periodSeconds": 2 } });
+        }
+        stage.change(json!({ "services": { service.name(): settings } })).await;
     }
-    stage.platform.until_ready().await;
+    stage.until_settled().await;
     for service in STRUCK {
         stage.until_pods(service, 1).await;
     }
