@@ -67,6 +67,13 @@ fn platform(dependencies: &Dependencies, number: usize) -> Result<FoodPlatform> 
     Ok(serde_json::from_value(object)?)
 }
 
+/// The platform as an API server gives it back.
+fn taken_in(mut platform: FoodPlatform) -> FoodPlatform {
+    platform.metadata.namespace = Some("any".to_owned());
+    platform.metadata.uid = Some("00000000-0000-4000-8000-000000000000".to_owned());
+    platform
+}
+
 /// What is built for a platform.
 fn children(platform: &FoodPlatform) -> Result<Children> {
     let platform = Platform::new(platform)?;
@@ -77,9 +84,7 @@ fn children(platform: &FoodPlatform) -> Result<Children> {
 /// How many children a platform has, by kind.
 pub(crate) fn kinds(dependencies: &Dependencies) -> Result<Vec<(ApiResource, usize)>> {
     let mut kinds: BTreeMap<String, (ApiResource, usize)> = BTreeMap::new();
-    let mut any = platform(dependencies, 0)?;
-    any.metadata.namespace = Some("any".to_owned());
-    for child in children(&any)?.iter() {
+    for child in children(&taken_in(platform(dependencies, 0)?))?.iter() {
         kinds.entry(child.kind().to_owned()).or_insert_with(|| (child.resource.clone(), 0)).1 += 1;
     }
     Ok(kinds.into_values().collect())
@@ -241,8 +246,7 @@ mod tests {
         let of = |kind: &str| kinds.iter().find(|(resource, _)| resource.kind == kind).map(|(_, each)| *each);
         assert_eq!((of("Deployment"), of("Job"), of("Service")), (Some(5), Some(4), Some(5)));
         let names = |number| -> Vec<String> {
-            let mut platform = platform(&dependencies, number).unwrap();
-            platform.metadata.namespace = Some("food".to_owned());
+            let platform = taken_in(platform(&dependencies, number).unwrap());
             children(&platform).unwrap().iter().map(|child| child.name()).collect()
         };
         assert!(names(1).iter().all(|name| name.starts_with("p0001-") && !names(2).contains(name)));
