@@ -2,7 +2,7 @@
 
 use std::iter;
 
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, PodTemplateSpec};
 use sha2::{Digest as _, Sha256};
 
 /// Ten hexadecimal digits for names: 40 bits, of which no platform has more than a handful.
@@ -25,6 +25,13 @@ pub(super) fn secrets<'a>(salt: &'a str, values: impl IntoIterator<Item = &'a [u
 pub(super) fn config_map(config: &ConfigMap) -> String {
     let data = config.data.iter().flatten();
     hex(data.flat_map(|(key, value)| [key.as_bytes(), value.as_bytes()]))[..32].to_owned()
+}
+
+/// The checksum of a pod template.
+pub(super) fn template(template: &PodTemplateSpec) -> String {
+    // A Kubernetes type always can be serialised.
+    let text = serde_json::to_vec(template).unwrap_or_default();
+    hex([text.as_slice()])[..32].to_owned()
 }
 
 /// SHA-256 over the parts and their lengths.

@@ -13,8 +13,8 @@ use crate::api::FoodService;
 pub enum ApplyMode {
     /// Applied whenever the live object differs from the built one.
     Always,
-    /// Created when it isn't there, and never compared or changed: its name is a hash of what it is made of, and its
-    /// pod template can't be changed.
+    /// Created when it isn't there, and never changed: its name is a hash of what it is there for, and its pod template
+    /// can't be changed. One that hasn't completed is made anew when the template is another.
     CreateOnce,
 }
 

@@ -53,6 +53,7 @@ pub use database::DatabaseSecrets;
 pub use deployment::{KAFKA_CHECKSUM, SECRET_CHECKSUM};
 pub use invalid::InvalidPlatform;
 pub use kafka_security::{KafkaCredentials, KafkaSecurity, SaslCredentials, TlsCredentials};
+pub use migration_job::TEMPLATE_CHECKSUM;
 pub use network_policy::Traffic;
 pub use platform::{Autoscaling, Gateway, LogVolume, Logs, Platform, Replicas, ServiceSettings};
 pub use pod::ADMIN_PORT;

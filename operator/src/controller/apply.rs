@@ -12,8 +12,10 @@ use super::{
     context::{Context, request},
     diff,
     error::{Error, Step},
+    migration::is_outdated,
     obstacle::Obstacle,
     pack::version,
+    prune,
     server_side_apply::{self, Presence},
 };
 use crate::{
@@ -87,11 +89,17 @@ pub(super) async fn apply(
         change
     };
     if child.mode == ApplyMode::CreateOnce {
-        if child.object.labels().iter().all(|(label, value)| live.labels().get(label) == Some(value)) {
-            return Ok(good(Change::None));
+        if !child.object.labels().iter().all(|(label, value)| live.labels().get(label) == Some(value)) {
+            label(context, child, &live).await?;
+            return Ok(Change::Updated);
         }
-        label(context, child, &live).await?;
-        return Ok(Change::Updated);
+        if is_outdated(&child.object, &live) && !is_as_it_became(context, platform, child, &live) {
+            prune::remove(context, &child.resource, &live).await?;
+            return Err(Failure::Leaving(format!(
+                "{kind} {namespace}/{name} is made anew, for its pods are to be others"
+            )));
+        }
+        return Ok(good(Change::None));
     }
     let mut child = child.clone();
     note.extend(pvc::keep_what_stays(&mut child, &live));
@@ -108,8 +116,8 @@ pub(super) async fn apply(
 /// Brings a live object to what was built, where it differs.
 async fn update(context: &Context, platform: &Platform, child: &Child, live: &DynamicObject) -> Result<Change, Error> {
     let (kind, name) = (child.kind(), child.name());
-    let applied = || context.applied.became(&platform.uid, key(child), hash(&child.object), hash_of_live(live));
-    let difference = diff::difference(&child.object, live, FIELD_MANAGER).filter(|_| !applied());
+    let difference = diff::difference(&child.object, live, FIELD_MANAGER)
+        .filter(|_| !is_as_it_became(context, platform, child, live));
     let replicas = replicas_to_hand_over(platform, child, live);
     if let Some(replicas) = replicas {
         info!(kind, name, replicas, "handing over the replicas");
@@ -220,6 +228,11 @@ fn is_as_built(context: &Context, platform: &Platform, child: &Child, written: &
     warn!(kind, name, ?difference, "the API server keeps a field in another form than built");
     context.applied.remember(&platform.uid, key(child), hash(&child.object), hash_of_live(written));
     false
+}
+
+/// Whether a live object is what the API server made of exactly this child.
+fn is_as_it_became(context: &Context, platform: &Platform, child: &Child, live: &DynamicObject) -> bool {
+    context.applied.became(&platform.uid, key(child), hash(&child.object), hash_of_live(live))
 }
 
 /// Whether nothing is to be told of a child that is as it should be. A claim may have been kept as it was.

@@ -79,8 +79,8 @@ pub(super) async fn go_on(context: &Context, resource: &FoodPlatform) -> Result<
         set_held(context, resource, false).await?;
         return Ok(Action::await_change());
     }
-    let waits_for = match delete(context, resource, &platform).await? {
-        Left::Nothing(Deleted { count, unsure }) => {
+    let (waits_for, failure) = match delete(context, resource, &platform).await {
+        Ok(Left::Nothing(Deleted { count, unsure })) => {
             let reference = resource.object_ref(&());
             let note = format!("deleted {count} topics");
             events::publish(&context.recorder, &reference, EventType::Normal, "TopicsDeleted", "Delete", note).await;
@@ -91,13 +91,15 @@ pub(super) async fn go_on(context: &Context, resource: &FoodPlatform) -> Result<
             set_held(context, resource, false).await?;
             return Ok(Action::await_change());
         }
-        Left::Some(waits_for) => waits_for,
+        Ok(Left::Some(waits_for)) => (waits_for, None),
+        // Somebody may see to it, and has no longer than for anything else.
+        Err(error) => (format!("the topics can't be deleted: {error}"), Some(error)),
     };
     match remaining(resource, platform.deletion_timeout, Timestamp::now()) {
         None => let_go(context, resource, &waits_for).await,
         Some(remaining) => {
             status::write_deleting(context, resource, &waits_for).await?;
-            Ok(Action::requeue(AGAIN.min(remaining)))
+            failure.map_or_else(|| Ok(Action::requeue(AGAIN.min(remaining))), Err)
         }
     }
 }
@@ -206,6 +208,14 @@ async fn delete_topics(
     }
 }
 
+/// How long a platform may still be held that is being deleted.
+pub(super) fn time_left(resource: &FoodPlatform, now: Timestamp) -> Option<Duration> {
+    if resource.metadata.deletion_timestamp.is_none() || !is_held(resource) {
+        return None;
+    }
+    remaining(resource, validate(resource).ok()?.deletion_timeout, now)
+}
+
 /// How long the deletion may still wait.
 fn remaining(resource: &FoodPlatform, timeout: Duration, now: Timestamp) -> Option<Duration> {
     let Some(Time(began)) = resource.metadata.deletion_timestamp else { return Some(timeout) };
@@ -280,5 +290,17 @@ mod tests {
         assert_eq!(left("2026-01-01T00:00:20Z"), Some(Duration::from_secs(40)));
         assert_eq!(left("2026-01-01T00:01:00Z"), None);
         assert_eq!(left("2025-12-31T23:59:00Z"), Some(Duration::from_secs(60)), "clocks differ");
+    }
+
+    #[test]
+    fn time_is_left_to_those_who_are_deleted_and_held() {
+        let left = |deleted, finalizers: &[&str], at: &str| {
+            time_left(&platform(deleted, finalizers, "Delete"), at.parse().unwrap())
+        };
+        let deleted = Some("2026-01-01T00:00:00Z");
+        assert_eq!(left(deleted, &[FINALIZER], "2026-01-01T00:01:00Z"), Some(Duration::from_secs(240)));
+        assert_eq!(left(deleted, &[FINALIZER], "2026-01-01T00:05:00Z"), None);
+        assert_eq!(left(deleted, &["other/one"], "2026-01-01T00:01:00Z"), None);
+        assert_eq!(left(None, &[FINALIZER], "2026-01-01T00:01:00Z"), None);
     }
 }

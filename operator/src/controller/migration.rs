@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use k8s_openapi::api::{
+    batch::v1::{Job, JobCondition},
+    core::v1::Pod,
+};
 use kube::{
     ResourceExt as _,
     api::{ApiResource, DynamicObject},
@@ -12,7 +15,7 @@ use kube::{
 use super::{context::Context, error::Error, obstacle::Obstacle, pods, prune};
 use crate::{
     api::{FoodService, Reason},
-    build::labels,
+    build::{TEMPLATE_CHECKSUM, labels},
 };
 
 /// The shortest and the longest time between a Job's failure and its repetition; in between, as long as it ran.
@@ -33,11 +36,7 @@ pub(super) enum Migration {
 
 /// How the migration by `job` stands, as far as Job and pods show.
 pub(super) fn state(service: FoodService, job: &Job, pods: &[Arc<Pod>]) -> Migration {
-    let is = |type_: &str| {
-        let conditions = job.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-        conditions.iter().find(|condition| condition.type_ == type_ && condition.status == "True")
-    };
-    if is("Complete").is_some() {
+    if is(job, "Complete").is_some() {
         return Migration::Done;
     }
     let name = job.name_any();
@@ -46,7 +45,7 @@ pub(super) fn state(service: FoodService, job: &Job, pods: &[Arc<Pod>]) -> Migra
             && pod.labels().get("batch.kubernetes.io/job-name").is_some_and(|found| *found == name)
     };
     let words = pods.iter().filter(of_job).find_map(|pod| pods::failure_of(pod));
-    if let Some(failed) = is("Failed") {
+    if let Some(failed) = is(job, "Failed") {
         let words = words.or_else(|| failed.message.clone()).unwrap_or_else(|| "the Job says no more".to_owned());
         return Migration::Failed(hindrance(service, &name, &words));
     }
@@ -57,6 +56,20 @@ pub(super) fn state(service: FoodService, job: &Job, pods: &[Arc<Pod>]) -> Migra
         Some(obstacle) => Migration::Hindered(obstacle),
         None => Migration::Running,
     }
+}
+
+/// The Job's condition of that type, where it holds.
+fn is<'a>(job: &'a Job, type_: &str) -> Option<&'a JobCondition> {
+    let conditions = job.status.as_ref()?.conditions.as_ref()?;
+    conditions.iter().find(|condition| condition.type_ == type_ && condition.status == "True")
+}
+
+/// Whether a live Job has yet to complete and makes other pods than those that are built. They may be what keeps it from
+/// completing, and it takes no others: it has to be made anew.
+#[must_use]
+pub fn is_outdated(built: &DynamicObject, live: &DynamicObject) -> bool {
+    let is_other = built.annotations().get(TEMPLATE_CHECKSUM) != live.annotations().get(TEMPLATE_CHECKSUM);
+    is_other && live.clone().try_parse::<Job>().is_ok_and(|job| is(&job, "Complete").is_none())
 }
 
 fn hindrance(service: FoodService, job: &str, words: &str) -> Obstacle {
@@ -167,6 +180,25 @@ mod tests {
         };
         assert_eq!(reason("error: Connection refused (os error 111)"), Reason::DatabaseUnreachable);
         assert_eq!(reason("error: relation \"orders\" already exists"), Reason::MigrationFailed);
+    }
+
+    #[test]
+    fn a_job_is_outdated_by_another_template_until_it_has_completed() {
+        let job = |checksum: Option<&str>, condition: &str| -> DynamicObject {
+            let annotations = checksum.map(|checksum| json!({ TEMPLATE_CHECKSUM: checksum }));
+            serde_json::from_value(json!({
+                "metadata": { "name": "q-order-migrate-1", "annotations": annotations },
+                "status": { "conditions": [{ "type": condition, "status": "True" }] },
+            }))
+            .unwrap()
+        };
+        let is_outdated = |live: Option<&str>, condition| is_outdated(&job(Some("a"), ""), &job(live, condition));
+        for unfinished in ["Suspended", "Failed"] {
+            assert!(!is_outdated(Some("a"), unfinished));
+            assert!(is_outdated(Some("b"), unfinished));
+            assert!(is_outdated(None, unfinished), "of an older version, or somebody took it away");
+        }
+        assert!(!is_outdated(Some("b"), "Complete") && !is_outdated(None, "Complete"));
     }
 
     #[test]

@@ -59,6 +59,7 @@ pub mod decisions {
         dereference::{kafka_credentials, known_databases},
         diff::{Difference, difference},
         error::words,
+        migration::is_outdated,
         obstacle::Obstacle,
         pods::{failure_of, is_ready, trouble},
         prune::is_surplus,

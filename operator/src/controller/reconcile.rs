@@ -61,7 +61,10 @@ pub(super) fn retry(resource: Arc<Guarded>, error: &Error, context: Arc<Context>
     if error.is_stale() && failures < STALE_AT_MOST {
         return Action::requeue(AGAIN);
     }
-    Action::requeue(backoff::exponential(RETRY.0, RETRY.1, failures))
+    let wait = backoff::exponential(RETRY.0, RETRY.1, failures);
+    // A deletion is not to be held up beyond its time.
+    let left = resource.0.as_ref().ok().and_then(|platform| deletion::time_left(platform, Timestamp::now()));
+    Action::requeue(left.map_or(wait, |left| wait.min(left)))
 }
 
 async fn reconcile_platform(context: &Context, resource: &FoodPlatform) -> Result<Action, Error> {

@@ -1,8 +1,8 @@
 //! The ways in which Kubernetes deletes: children after their owner, before it, or not at all.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use foodplatform_operator::api::FoodPlatform;
+use foodplatform_operator::api::{FoodPlatform, condition::READY};
 use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{PersistentVolumeClaim, Pod},
@@ -16,8 +16,9 @@ use serde_json::json;
 
 use crate::{
     installation::Installation,
+    interference::{Interference, Plan},
     kafka::Kafka,
-    world::{World, eventually},
+    world::{World, eventually, is, message},
 };
 
 async fn delete(world: &World, parameters: DeleteParams) {
@@ -126,5 +127,22 @@ async fn topics_go_with_the_platform_whenever_that_is_deleted() {
         delete(&world, DeleteParams::background()).await;
         assert_eq!(Kafka::connect().topics(&prefix), [], "deleted after step {step}");
     }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_refusal_holds_a_platform_no_longer_than_is_allowed() {
+    let refusal = Plan::Refuse { call: "DELETE deployments", code: 403 };
+    let world = World::disturbed("protected", &Interference::new(refusal)).await;
+    world.shop(json!({ "kafka": { "deletionPolicy": "Delete" }, "deletionTimeout": "5s" })).await;
+    world.ready().await;
+    let started = Instant::now();
+    world.api::<FoodPlatform>().delete("shop", &DeleteParams::background()).await.unwrap();
+    let told = "the topics can't be deleted: deleting Deployment ";
+    let shop = world.shop_when("told", |shop| message(shop, READY).starts_with(told)).await;
+    assert!(is(&shop, READY, "False", "Deleting") && message(&shop, READY).contains("made up by a test"));
+    world.gone().await;
+    assert!(started.elapsed() >= Duration::from_secs(4), "{:?}", started.elapsed());
+    world.event("TopicsLeft").await;
     world.end().await;
 }

@@ -29,6 +29,7 @@ mod kubelet;
 mod life;
 mod lifecycle;
 mod mesh;
+mod migrations;
 mod network_policies;
 mod news;
 mod panics;

@@ -100,7 +100,7 @@ impl Chance<'_> {
     fn out_of_value(&self, value: &Value) -> Value {
         /// In Base64.
         static TOPIC_ID: LazyLock<Regex> = LazyLock::new(|| Regex::new("^[0-9A-Za-z+/_-]{22}( |$)").unwrap());
-        const FIELDS: [&str; 15] = [
+        const FIELDS: [&str; 16] = [
             "managedFields",
             "resourceVersion",
             "creationTimestamp",
@@ -112,6 +112,7 @@ impl Chance<'_> {
             "deployment.kubernetes.io/revision",
             "foodplatform.dev/secret-checksum",
             "foodplatform.dev/config-checksum",
+            "foodplatform.dev/template-checksum",
             "foodplatform.dev/changed-at",
             // Of a condition.
             "lastTransitionTime",

@@ -3,7 +3,7 @@
 use anyhow::{Result, anyhow, bail};
 use foodplatform_operator::{
     build::{ApplyMode, Child, FIELD_MANAGER, Platform, pvc},
-    controller::decisions::{Failure, admit, difference, replicas_to_hand_over, words},
+    controller::decisions::{Failure, admit, difference, is_outdated, replicas_to_hand_over, words},
 };
 use kube::{
     ResourceExt as _,
@@ -81,7 +81,11 @@ async fn compare(
         Err(Failure::Error(error)) => return Err(Refusal::Other(error.into())),
     }
     if child.mode == ApplyMode::CreateOnce {
-        return Ok(Outcome::default());
+        if !is_outdated(&child.object, live) {
+            return Ok(Outcome::default());
+        }
+        let note = format!("{} is deleted and made anew, for its pods are to be others", named(cluster, child));
+        return Ok(Outcome { change: Some(Change::created(child)), notes: vec![note] });
     }
     let mut child = child.clone();
     let mut notes = pvc::keep_what_stays(&mut child, live);

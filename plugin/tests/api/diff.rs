@@ -10,7 +10,10 @@ use k8s_openapi::api::{
 };
 use serde_json::{Value, json};
 
-use crate::world::{World, eventually, is};
+use crate::{
+    kubelet::Fate,
+    world::{World, eventually, is, message},
+};
 
 /// The versions of everything that the operator writes.
 async fn versions(world: &World) -> Vec<(String, String)> {
@@ -151,6 +154,25 @@ async fn what_differs_is_shown_and_nothing_is_written() {
         (said.code == 0).then_some(())
     })
     .await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_migration_that_is_made_anew_is_shown() {
+    let world = World::start("diffjob").await;
+    world.pods(Fate::Nothing);
+    world.shop(json!({})).await;
+    world.shop_when("migrating", |shop| message(shop, "Ready").contains("order waits for its migration")).await;
+    world.plugin(&["pause", "shop"]).await;
+    world.shop_when("paused", |shop| is(shop, "Paused", "True", "Paused")).await;
+    let jobs = |diff: &str| headers(diff).iter().filter(|(_, built)| built.starts_with("Job/shop-order-")).count();
+    assert_eq!(jobs(&world.plugin(&["diff", "shop"]).await.out), 0);
+
+    let elsewhere = json!({ "spec": { "services": { "order": { "nodeSelector": { "a": "b" } } } } });
+    world.patch::<FoodPlatform>("shop", elsewhere).await;
+    let said = world.plugin(&["diff", "shop"]).await;
+    assert_eq!(jobs(&said.out), 1, "{}", said.out);
+    assert!(said.err.contains("is deleted and made anew, for its pods are to be others"), "{}", said.err);
     world.end().await;
 }
 

@@ -1,5 +1,6 @@
 //! What is built, as YAML, for the smallest platform and for one that says everything.
 
+mod migrations;
 mod network_policies;
 
 use serde_json::{Value, json};
@@ -233,27 +234,6 @@ fn pods_roll_when_what_they_read_once_changes() {
     let mut spec = smallest();
     spec["kafka"]["sasl"] = json!({ "mechanism": "SCRAM-SHA-512", "secretRef": { "name": "kafka" } });
     assert_ne!(gateway(spec.clone(), "a"), gateway(spec, "b"), "another password for Kafka");
-}
-
-#[test]
-fn a_migration_runs_again_for_another_image_or_database_only() {
-    let job = |spec: Value, secret: &str| {
-        let children = children(&platform(spec), &with_database(secret, 5432));
-        children.migration_of(FoodService::Order).unwrap().name()
-    };
-    let before = job(smallest(), "a");
-    let with = |path: &str, value: Value| {
-        let mut spec = smallest();
-        *spec.pointer_mut(path).unwrap() = value;
-        spec
-    };
-    assert_ne!(before, job(with("/image/tag", json!("1.5.0")), "a"));
-    assert_ne!(before, job(with("/database/secretRef/name", json!("other")), "a"));
-    let mut with_authority = smallest();
-    with_authority["database"]["caSecretRef"] = json!({ "name": "ca" });
-    assert_ne!(before, job(with_authority, "a"), "one that failed for want of it must not be the last word");
-    assert_ne!(before, job(smallest(), "b"));
-    assert_eq!(before, job(with("/kafka/bootstrapServers", json!("other:9092")), "a"));
 }
 
 #[test]
