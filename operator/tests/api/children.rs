@@ -229,6 +229,62 @@ async fn drift_is_undone_and_what_others_add_stays() {
 }
 
 #[tokio::test]
+async fn a_field_that_goes_out_of_an_item_goes_out_of_the_children() {
+    let world = World::start("items").await;
+    let spec = |toleration: Value| json!({ "services": { "order": { "tolerations": [toleration] } } });
+    let mut toleration = json!({ "key": "spot", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60 });
+    world.shop(spec(toleration.clone())).await;
+    world.ready().await;
+    let seconds = || async {
+        let pod = world.get::<Deployment>("shop-order").await.unwrap().spec.unwrap().template.spec.unwrap();
+        pod.tolerations.unwrap()[0].toleration_seconds
+    };
+    assert_eq!(seconds().await, Some(60));
+    toleration.as_object_mut().unwrap().remove("tolerationSeconds");
+    world.patch::<FoodPlatform>("shop", json!({ "spec": spec(toleration) })).await;
+    world.ready().await;
+    assert_eq!(seconds().await, None);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn values_that_are_empty_or_false_are_values() {
+    let world = World::start("empty").await;
+    world.shop(json!({ "services": { "order": { "nodeSelector": { "disktype": "ssd" } } } })).await;
+    world.ready().await;
+    let selector = json!({ "disktype": null, "node-role.kubernetes.io/worker": "" });
+    let (labels, annotations) = (json!({ "example.com/label": "" }), json!({ "example.com/note": "" }));
+    let order = json!({ "nodeSelector": selector, "labels": labels, "annotations": annotations });
+    world.patch::<FoodPlatform>("shop", json!({ "spec": { "services": { "order": order } } })).await;
+    world.ready().await;
+    let template = || async { world.get::<Deployment>("shop-order").await.unwrap().spec.unwrap().template };
+    let made = template().await;
+    assert_eq!(json!(made.spec.as_ref().unwrap().node_selector), json!({ "node-role.kubernetes.io/worker": "" }));
+    let metadata = made.metadata.as_ref().unwrap();
+    assert_eq!(metadata.labels.as_ref().unwrap()["example.com/label"], "");
+    assert_eq!(metadata.annotations.as_ref().unwrap()["example.com/note"], "");
+
+    let without = json!({
+        "metadata": { "labels": { "example.com/label": null }, "annotations": { "example.com/note": null } },
+        "spec": { "nodeSelector": null },
+    });
+    let patched: Deployment = world.patch("shop-order", json!({ "spec": { "template": without } })).await;
+    assert_ne!(patched.spec.unwrap().template, made);
+    eventually("them to be restored", || async { (template().await == made).then_some(()) }).await;
+
+    let mounted = json!({ "automountServiceAccountToken": null });
+    let patched: ServiceAccount = world.patch("shop-order", mounted).await;
+    assert_eq!(patched.automount_service_account_token, None);
+    eventually("the token to be unmounted again", || async {
+        let account = world.get::<ServiceAccount>("shop-order").await.unwrap();
+        (account.automount_service_account_token == Some(false)).then_some(())
+    })
+    .await;
+    world.ready().await;
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_new_image_is_migrated_before_it_runs() {
     let world = World::start("migrate").await;
     world.shop(json!({})).await;

@@ -75,6 +75,33 @@ async fn they_come_change_and_go() {
 }
 
 #[tokio::test]
+async fn they_let_through_nothing_more_than_was_asked_for() {
+    let world = World::start("narrow").await;
+    let pods = json!({ "app": "prometheus" });
+    let anywhere = json!([{ "namespaceLabels": { "team": "monitoring" }, "podLabels": pods }]);
+    world.shop(json!({ "networkPolicy": { "metricsFrom": anywhere } })).await;
+    world.ready().await;
+    patch(&world, json!({ "metricsFrom": [{ "podLabels": pods }] })).await;
+    world.ready().await;
+    let policy = || async { policies(&world, "cook", "serve").await.pop().unwrap() };
+    let ingress = || async { json!(policy().await.spec.unwrap().ingress) };
+    let narrow = ingress().await;
+    assert_eq!(narrow[1]["from"], json!([{ "podSelector": { "matchLabels": pods } }]));
+
+    let (mut any_namespace, mut any_port) = (narrow.clone(), narrow.clone());
+    any_namespace[0]["from"][0]["namespaceSelector"] = json!({});
+    any_port[0]["ports"].as_array_mut().unwrap().push(json!({ "port": 5432, "protocol": "TCP" }));
+    for wide in [any_namespace, any_port] {
+        let widened = json!({ "spec": { "ingress": wide } });
+        let patched: NetworkPolicy = world.patch(&policy().await.name_any(), widened).await;
+        assert_ne!(json!(patched.spec.unwrap().ingress), narrow);
+        eventually("it to be narrow again", || async { (ingress().await == narrow).then_some(()) }).await;
+    }
+    world.ready().await;
+    world.end().await;
+}
+
+#[tokio::test]
 async fn the_way_to_the_former_database_stays_until_nobody_uses_it() {
     let mut url: Url = database_url().parse().unwrap();
     let former = i64::from(url.port().unwrap_or(5432));

@@ -111,7 +111,7 @@ async fn a_kind_that_goes_while_the_operator_starts_holds_up_nothing() {
 async fn a_kind_that_the_cluster_lacks_is_named_and_taken_up_when_it_comes() {
     let _alone = HTTP_ROUTES.lock().await;
     let world = World::start("kinds").await;
-    let route = json!({ "parentRefs": [{ "name": "web" }], "hostnames": ["shop.example.com"] });
+    let route = json!({ "parentRefs": [{ "name": "web", "sectionName": "https" }], "hostnames": ["shop.example.com"] });
     world.shop(json!({ "gateway": { "httpRoute": route } })).await;
     let shop = world.shop_when("without the kind", |shop| is(shop, STALLED, "True", "KindMissing")).await;
     let told = "this cluster has no HTTPRoute of gateway.networking.k8s.io/v1: install what brings it";
@@ -129,6 +129,13 @@ async fn a_kind_that_the_cluster_lacks_is_named_and_taken_up_when_it_comes() {
     let made = routes.get("shop-gateway").await.unwrap();
     let backend: &Value = &made.data["spec"]["rules"][0]["backendRefs"][0];
     assert_eq!((backend["name"].as_str(), backend["port"].as_i64()), (Some("shop-gateway"), Some(8080)));
+
+    assert_eq!(made.data["spec"]["parentRefs"], json!([{ "name": "web", "sectionName": "https" }]));
+    let route = json!({ "parentRefs": [{ "name": "web" }] });
+    world.patch::<FoodPlatform>("shop", json!({ "spec": { "gateway": { "httpRoute": route } } })).await;
+    world.ready().await;
+    let made = routes.get("shop-gateway").await.unwrap();
+    assert_eq!(made.data["spec"]["parentRefs"], json!([{ "name": "web" }]));
 
     world.patch::<FoodPlatform>("shop", json!({ "spec": { "gateway": { "httpRoute": null } } })).await;
     eventually("it to be gone", || async { routes.get_opt("shop-gateway").await.unwrap().is_none().then_some(()) })
