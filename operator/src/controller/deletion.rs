@@ -79,7 +79,7 @@ pub(super) async fn go_on(context: &Context, resource: &FoodPlatform) -> Result<
         set_held(context, resource, false).await?;
         return Ok(Action::await_change());
     }
-    let waits_for = match delete(context, resource, &platform).await? {
+    let waits_for = match delete(context, &platform).await? {
         Left::Nothing(Deleted { count, unsure }) => {
             let reference = resource.object_ref(&());
             let note = format!("deleted {count} topics");
@@ -133,7 +133,7 @@ enum Left {
     Some(String),
 }
 
-async fn delete(context: &Context, resource: &FoodPlatform, platform: &Platform) -> Result<Left, Error> {
+async fn delete(context: &Context, platform: &Platform) -> Result<Left, Error> {
     let kinds = [Deployment::kind(&()), Job::kind(&())];
     let of_kinds = |kind: &str, _: &str| kinds.contains(&kind.into());
     let mut workloads = context.live.children_of(&platform.namespace, &platform.name, of_kinds);
@@ -152,7 +152,7 @@ async fn delete(context: &Context, resource: &FoodPlatform, platform: &Platform)
             workloads.len()
         )));
     }
-    let topics = match delete_topics(context, resource, platform).await? {
+    let topics = match delete_topics(context, platform).await? {
         Ok(topics) => topics,
         Err(sentence) => return Ok(Left::Some(sentence)),
     };
@@ -168,11 +168,7 @@ async fn delete(context: &Context, resource: &FoodPlatform, platform: &Platform)
 }
 
 /// Deletes the topics that are the platform's own. Gives what became of them, or what they wait for, in a sentence.
-async fn delete_topics(
-    context: &Context,
-    resource: &FoodPlatform,
-    platform: &Platform,
-) -> Result<Result<Deleted, String>, Error> {
+async fn delete_topics(context: &Context, platform: &Platform) -> Result<Result<Deleted, String>, Error> {
     let impossible = |why: &dyn std::fmt::Display| Ok(Err(format!("the topics can't be deleted: {why}")));
     if platform.topic_management == TopicManagement::Strimzi {
         let kafka_topics = kafka_topic::all(platform);
@@ -186,7 +182,7 @@ async fn delete_topics(
     if context.topics.is_checking(&platform.uid) {
         return Ok(Err("a check of the topics has yet to end".to_owned()));
     }
-    let mut records = topics::records(context, platform, &resource.status.clone().unwrap_or_default());
+    let mut records = topics::records(context, platform);
     context.topics.add_found(&platform.uid, &mut records);
     if records.is_empty() {
         return Ok(Ok(Deleted::default()));

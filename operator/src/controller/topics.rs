@@ -11,8 +11,8 @@ use super::{
     server_side_apply::{self, Presence},
 };
 use crate::{
-    api::{FoodPlatformStatus, TopicManagement, TopicState},
-    build::{FIELD_MANAGER, Platform, Record, Records, kafka_topic, names, topic_records},
+    api::TopicManagement,
+    build::{FIELD_MANAGER, Platform, Records, kafka_topic, names, topic_records},
     kafka::{
         TopicReport,
         connection::Connection,
@@ -25,7 +25,6 @@ pub(super) fn observe(
     context: &Context,
     platform: &Platform,
     connection: Connection,
-    status: &FoodPlatformStatus,
     wake: impl FnOnce() + Send + 'static,
 ) -> Known {
     let wanted = Request {
@@ -34,50 +33,33 @@ pub(super) fn observe(
         management: platform.topic_management,
         kafka_topics: kafka_topic::all(platform),
         adopt: platform.adopts_topics,
-        records: records(context, platform, status),
+        records: records(context, platform),
     };
     context.topics.observe(&platform.uid, &wanted, wake)
 }
 
-/// What is recorded of the topics. Should somebody delete the record, the status still has it.
-pub(super) fn records(context: &Context, platform: &Platform, status: &FoodPlatformStatus) -> Records {
+/// What is recorded of the topics. The status doesn't tell: it has the ids of other people's topics, too.
+pub(super) fn records(context: &Context, platform: &Platform) -> Records {
     let kind = ConfigMap::kind(&());
     let recorded = context.live.child(&kind, &platform.namespace, &names::topic_records(&platform.name));
-    with_status(recorded.map(|live| topic_records::read(&live)).unwrap_or_default(), status)
-}
-
-fn with_status(recorded: Records, status: &FoodPlatformStatus) -> Records {
-    let mut records = from_status(status);
-    records.extend(recorded);
-    records
-}
-
-fn from_status(status: &FoodPlatformStatus) -> Records {
-    let own = status.topics.iter().filter(|topic| topic.state != TopicState::Foreign);
-    let record = |id: &String| Record { id: Some(id.clone()), ..Record::default() };
-    own.filter_map(|topic| Some((topic.name.clone(), record(topic.topic_id.as_ref()?)))).collect()
+    recorded.map(|live| topic_records::read(&live)).unwrap_or_default()
 }
 
 /// Records what the last check found: topics that are about to be made, and the ids of those that are the platform's own.
 ///
 /// # Errors
 /// See [`Failure`].
-pub(super) async fn record(
-    context: &Context,
-    platform: &Platform,
-    status: &FoodPlatformStatus,
-    known: &Known,
-) -> Result<(), Failure> {
+pub(super) async fn record(context: &Context, platform: &Platform, known: &Known) -> Result<(), Failure> {
     let Some(Ok(reports)) = known.outcome.as_deref() else { return Ok(()) };
-    if platform.topic_management != TopicManagement::Direct {
+    if platform.topic_management == TopicManagement::External {
         return Ok(());
     }
     let resource = ApiResource::erase::<ConfigMap>(&());
-    let object = topic_records::build(platform, &taking_in(reports, records(context, platform, status)));
+    let object = topic_records::build(platform, &taking_in(reports, records(context, platform)));
     let Presence::Found(live) = server_side_apply::ensure(context, &resource, &object).await? else { return Ok(()) };
     apply::admit(platform, &resource.kind, &live)?;
     let recorded = topic_records::read(&live);
-    let records = taking_in(reports, with_status(recorded.clone(), status));
+    let records = taking_in(reports, recorded.clone());
     if recorded != records || !diff::covers(&live.metadata, &object.metadata) {
         info!(name = object.name_any(), "recording the topics");
         let mut object = topic_records::build(platform, &records);

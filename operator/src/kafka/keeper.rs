@@ -141,8 +141,8 @@ impl TopicKeeper {
 
     /// Adds to what is recorded of the platform `key` what its last check found.
     pub(crate) fn add_found(&self, key: &str, records: &mut Records) {
-        if let Some(Ok(reports)) = lock(&self.entries).get(key).and_then(|entry| entry.outcome.as_deref()) {
-            reports.iter().for_each(|report| report.add_to(records));
+        if let Some(entry) = lock(&self.entries).get(key) {
+            entry.add_found(records);
         }
     }
 
@@ -185,6 +185,15 @@ impl Entry {
     fn waits_for_records(&self) -> bool {
         let waits = |report: &TopicReport| matches!(report.fate, Fate::Announced | Fate::Foreign(_));
         matches!(self.outcome.as_deref(), Some(Ok(reports)) if reports.iter().any(waits))
+    }
+
+    /// See [`TopicKeeper::add_found`]. Topics that somebody else looks after are never the platform's own.
+    fn add_found(&self, records: &mut Records) {
+        if let Some(Ok(reports)) = self.outcome.as_deref()
+            && self.request.management != TopicManagement::External
+        {
+            reports.iter().for_each(|report| report.add_to(records));
+        }
     }
 
     /// Takes in how a check ended, unless the wish has changed meanwhile: then the next one is due at once.
@@ -261,5 +270,25 @@ mod tests {
         let mut entry = Entry { running: true, ..Entry::new(request("b:9092"), now) };
         entry.finish(&request("a:9092"), Ok(Vec::new()), now);
         assert!(entry.outcome.is_none() && entry.due <= now && !entry.running);
+    }
+
+    fn report(id: Option<&str>, fate: Fate) -> TopicReport {
+        let (partitions, id) = (id.map(|_| 1), id.map(str::to_owned));
+        TopicReport { name: "cook".into(), partitions, id, made: [].into(), reset: [].into(), fate }
+    }
+
+    #[test]
+    fn what_somebody_else_looks_after_is_not_found_to_be_the_platforms_own() {
+        let now = Instant::now();
+        for (management, count) in
+            [(TopicManagement::Direct, 1), (TopicManagement::Strimzi, 1), (TopicManagement::External, 0)]
+        {
+            let request = Request { management, ..request("a:9092") };
+            let mut entry = Entry { running: true, ..Entry::new(request.clone(), now) };
+            entry.finish(&request, Ok(vec![report(Some("a"), Fate::AsWanted)]), now);
+            let mut records = Records::new();
+            entry.add_found(&mut records);
+            assert_eq!(records.len(), count, "{management:?}");
+        }
     }
 }

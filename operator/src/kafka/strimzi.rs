@@ -45,8 +45,8 @@ pub(super) async fn ensure(client: &Client, kafka: &Arc<Clients>, request: &Requ
             (Err(sentence), _) => Fate::Refused(sentence.clone()),
             (_, Err(sentence)) => Fate::Refused(sentence),
             (Ok(resource), Ok(live)) => {
-                report.show(live.as_ref());
-                bring(client, resource, request, wanted, built, live.as_ref()).await.unwrap_or_else(Fate::Refused)
+                let live = live.as_ref();
+                bring(client, resource, request, wanted, built, live, &mut report).await.unwrap_or_else(Fate::Refused)
             }
         };
         reports.push(report);
@@ -75,11 +75,14 @@ async fn bring(
     wanted: &WantedTopic,
     built: &DynamicObject,
     live: Option<&LiveTopic>,
+    report: &mut TopicReport,
 ) -> Result<Fate, String> {
     let (namespace, name) = (built.namespace().unwrap_or_default(), built.name_any());
     let what = |doing: &str| format!("{doing} {KIND} {namespace}/{name}");
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, resource);
     let found = api.get_opt(&name).await.map_err(|error| format!("{}: {}", what("reading"), told(&error)))?;
+    // Not before: whose it is can't be told without the KafkaTopic.
+    report.show(live);
     let is_recorded = matches!((request.records.get(&wanted.name), live), (Some(Record { id: Some(id), .. }), Some(live)) if *id == live.id);
     match &found {
         _ if request.adopt => {}
