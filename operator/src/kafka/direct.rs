@@ -1,7 +1,7 @@
 //! Topics by Kafka's own admin protocol.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -19,6 +19,7 @@ use super::{
     keeper::Request,
     native::{self, Described},
     plan::{Knowledge, LiveTopic, Plan, Step, plan},
+    untried::Untried,
     words,
 };
 use crate::{
@@ -43,16 +44,16 @@ pub(crate) struct Deleted {
     pub unsure: Vec<String>,
 }
 
-/// Brings the topics to what is wanted, or looks at them only, each by itself, and reports each of them. Of those
-/// `untried` nobody has tried to make them since they were announced.
+/// Brings the topics to what is wanted, or looks at them only, each by itself, and reports each of them. Takes down in
+/// `untried` which it tries to make.
 ///
 /// # Errors
 /// When no bootstrap server can be reached or Kafka gives no answer. Topics before the one in question have been
 /// changed; calling again goes on from there.
-pub(crate) async fn ensure(
+pub(super) async fn ensure(
     clients: &Arc<Clients>,
     request: Request,
-    untried: BTreeSet<String>,
+    untried: Untried,
 ) -> Result<Vec<TopicReport>, Unreachable> {
     on_session(clients, &request.connection.clone(), move |session| session.ensure(&request, &untried)).await
 }
@@ -118,7 +119,7 @@ pub(super) struct Session {
 
 impl Session {
     /// Brings all topics to what is wanted, or looks at them only.
-    fn ensure(&self, request: &Request, untried: &BTreeSet<String>) -> Result<Vec<TopicReport>, Unreachable> {
+    fn ensure(&self, request: &Request, untried: &Untried) -> Result<Vec<TopicReport>, Unreachable> {
         let names: Vec<&str> = request.topics.iter().map(|topic| topic.name.as_str()).collect();
         let live = self.describe(&names)?;
         let known = |wanted: &WantedTopic| Knowledge {
@@ -127,7 +128,7 @@ impl Session {
             adopt: request.adopt,
         };
         let topics = request.topics.iter().zip(live);
-        topics.map(|(wanted, live)| self.bring(request.management, wanted, known(wanted), live)).collect()
+        topics.map(|(wanted, live)| self.bring(request.management, wanted, known(wanted), live, untried)).collect()
     }
 
     /// Brings one topic to what is wanted.
@@ -137,6 +138,7 @@ impl Session {
         wanted: &WantedTopic,
         known: Knowledge<'_>,
         live: Result<Option<LiveTopic>, String>,
+        untried: &Untried,
     ) -> Result<TopicReport, Unreachable> {
         let mut report = TopicReport::new(wanted);
         let live = match live {
@@ -147,7 +149,7 @@ impl Session {
         report.fate = if management == TopicManagement::External {
             words::look(wanted, live.as_ref())
         } else {
-            match self.try_to_bring(wanted, known, live.as_ref(), &mut report) {
+            match self.try_to_bring(wanted, known, live.as_ref(), untried, &mut report) {
                 Ok(fate) => fate,
                 Err(Problem::Refused(sentence)) => Fate::Refused(sentence),
                 Err(Problem::Unreachable(unreachable)) => return Err(unreachable),
@@ -161,6 +163,7 @@ impl Session {
         wanted: &WantedTopic,
         known: Knowledge<'_>,
         live: Option<&LiveTopic>,
+        untried: &Untried,
         report: &mut TopicReport,
     ) -> Result<Fate, Problem> {
         let name = &wanted.name;
@@ -173,7 +176,7 @@ impl Session {
             Plan::Bring { steps, differences } => (steps, differences),
         };
         for step in &steps {
-            let went = self.carry_out(wanted, step)?;
+            let went = self.carry_out(wanted, step, untried)?;
             if *step == Step::Create && went == Went::Overtaken && !known.may_be_made() {
                 return Ok(words::foreign(name, known.had_one()));
             }
@@ -307,7 +310,7 @@ impl Session {
         if self.fence.is_open(Instant::now()) { Ok(()) } else { Err(Unreachable(Fenced.to_string())) }
     }
 
-    fn carry_out(&self, wanted: &WantedTopic, step: &Step) -> Result<Went, Problem> {
+    fn carry_out(&self, wanted: &WantedTopic, step: &Step, untried: &Untried) -> Result<Went, Problem> {
         self.is_allowed().map_err(Problem::Unreachable)?;
         let name = wanted.name.as_str();
         match step {
@@ -317,7 +320,8 @@ impl Session {
                 for (key, value) in &wanted.config {
                     topic = topic.set(key, value);
                 }
-                let result = self.runtime.block_on(self.client.admin.create_topics([&topic], &options()));
+                let result = untried
+                    .attempt(name, || self.runtime.block_on(self.client.admin.create_topics([&topic], &options())));
                 let replication = wanted.replication_factor.map_or_else(
                     || "the brokers' default replication factor".to_owned(),
                     |factor| format!("replication factor {factor}"),

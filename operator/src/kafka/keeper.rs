@@ -4,8 +4,7 @@
 //! because a reconciliation happened to run.
 
 use std::{
-    collections::{BTreeSet, HashMap},
-    mem,
+    collections::HashMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -17,6 +16,7 @@ use super::{
     Fate, TopicReport, Unreachable,
     connection::{Clients, Connection},
     direct, strimzi,
+    untried::Untried,
 };
 use crate::{
     api::TopicManagement,
@@ -83,8 +83,7 @@ pub(crate) struct TopicKeeper {
 struct Entry {
     request: Request,
     outcome: Option<Arc<Outcome>>,
-    /// Topics that were announced and that nobody has tried to make since.
-    untried: BTreeSet<String>,
+    untried: Untried,
     due: Instant,
     running: bool,
     failures: u32,
@@ -122,12 +121,12 @@ impl TopicKeeper {
             // What was found is recorded by now.
             entry.request.records.clone_from(&request.records);
         } else if entry.request != *request {
-            let (running, untried) = (entry.running, mem::take(&mut entry.untried));
+            let (running, untried) = (entry.running, entry.untried.clone());
             *entry = Entry { running, untried, ..Entry::new(request.clone(), now) };
         }
         if !entry.running && entry.due <= now {
             entry.running = true;
-            let untried = mem::take(&mut entry.untried);
+            let untried = entry.untried.clone();
             tokio::spawn(Arc::clone(self).check(key.to_owned(), request.clone(), untried, wake));
         }
         let next_check = (!entry.running).then(|| entry.due.saturating_duration_since(now));
@@ -150,7 +149,7 @@ impl TopicKeeper {
         self: Arc<Self>,
         key: String,
         request: Request,
-        untried: BTreeSet<String>,
+        untried: Untried,
         wake: impl FnOnce() + Send + 'static,
     ) {
         // The semaphore is never closed; without a permit the check would merely run as one more.
@@ -177,7 +176,7 @@ impl TopicKeeper {
 
 impl Entry {
     fn new(request: Request, now: Instant) -> Self {
-        Self { request, outcome: None, untried: BTreeSet::new(), due: now, running: false, failures: 0 }
+        Self { request, outcome: None, untried: Untried::default(), due: now, running: false, failures: 0 }
     }
 
     /// Whether other records would change what the last check found: topics that can be made only when that is recorded,
@@ -209,8 +208,7 @@ impl Entry {
                 failures => backoff::exponential(RETRY.0, RETRY.1, failures - 1),
             };
         if let Ok(reports) = &outcome {
-            let announced = reports.iter().filter(|report| report.fate == Fate::Announced && report.id.is_none());
-            self.untried = announced.map(|report| report.name.clone()).collect();
+            self.untried.announce(reports);
         }
         self.outcome = Some(Arc::new(outcome));
     }
@@ -275,6 +273,21 @@ mod tests {
     fn report(id: Option<&str>, fate: Fate) -> TopicReport {
         let (partitions, id) = (id.map(|_| 1), id.map(str::to_owned));
         TopicReport { name: "cook".into(), partitions, id, made: [].into(), reset: [].into(), fate }
+    }
+
+    #[test]
+    fn what_was_announced_is_untried_however_checks_end_that_do_not_try_it() {
+        let now = Instant::now();
+        let mut entry = entry(now);
+        entry.finish(&request("a:9092"), Ok(vec![report(None, Fate::Announced)]), now);
+        for (servers, outcome) in [
+            ("a:9092", Err(Unreachable("away".into()))),
+            ("a:9092", Ok(vec![report(None, Fate::Refused("no".into()))])),
+            ("b:9092", Ok(vec![])),
+        ] {
+            entry.finish(&request(servers), outcome, now);
+            assert!(entry.untried.contains("cook"));
+        }
     }
 
     #[test]

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use crate::{
     door::Door,
+    interference::{Interference, Plan},
     kafka::Kafka,
-    world::{World, is, kafka, message},
+    world::{World, eventually, is, kafka, message},
 };
 
 /// Waits until the platform says that `topic` is somebody else's.
@@ -73,4 +74,37 @@ async fn those_that_were_looked_at_only_have_to_be_adopted() {
     world.gone().await;
     assert_eq!(kafka.topics(&topic("")), []);
     world.end().await;
+}
+
+#[tokio::test]
+async fn one_that_kafka_refused_to_make_is_whose_makes_it_by_hand() {
+    let world = World::start("byhand").await;
+    let cook = format!("{}.shop.cook", world.namespace);
+    let topics = json!({ "cook": { "replicationFactor": 9 } });
+    world.shop(json!({ "kafka": { "deletionPolicy": "Delete", "topics": topics } })).await;
+    world.shop_when("refused", |shop| is(shop, TOPICS_READY, "False", "TopicRefused")).await;
+    Kafka::connect().create(&cook, 1).await;
+    in_conflict(&world, &cook).await;
+    leaves(world, &cook).await;
+}
+
+#[tokio::test]
+async fn one_that_was_announced_and_not_tried_is_whose_makes_it() {
+    let mut door = Door::shut_before(kafka());
+    door.open();
+    let interference = Interference::new(Plan::Delay { resource: "configmaps".to_owned() });
+    let world = World::disturbed("untried", &interference).await;
+    let cook = format!("{}.shop.cook", world.namespace);
+    // Of what it has recorded it hears when Kafka is away.
+    interference.hold_back(true);
+    let servers = door.address().to_string();
+    world.shop(json!({ "kafka": { "bootstrapServers": servers, "deletionPolicy": "Delete" } })).await;
+    eventually("the announcement", || world.get::<ConfigMap>("shop-topics")).await;
+    door.shut().await;
+    interference.hold_back(false);
+    world.shop_when("without Kafka", |shop| is(shop, TOPICS_READY, "False", "KafkaUnreachable")).await;
+    Kafka::connect().create(&cook, 1).await;
+    door.open();
+    in_conflict(&world, &cook).await;
+    leaves(world, &cook).await;
 }
