@@ -38,7 +38,7 @@ const BROKER_DEFAULT: i32 = -1;
 /// What has become of topics that were to be deleted.
 #[derive(Debug, Default)]
 pub(crate) struct Deleted {
-    /// How many were.
+    /// How many of the platform's own are no more.
     pub count: usize,
     /// Those that are there and may be the platform's own: they were announced, and what became of that nobody knows.
     pub unsure: Vec<String>,
@@ -288,21 +288,14 @@ impl Session {
         let names: Vec<&str> = records.keys().map(String::as_str).collect();
         let described = native::describe(self.client.admin.inner(), &names, REQUEST_TIMEOUT)
             .map_err(|code| unreachable(self.failed("describing topics", code)))?;
-        let (mut own, mut unsure) = (Vec::new(), Vec::new());
-        for ((name, record), live) in records.iter().zip(described) {
-            let Some(live) = live else { continue };
-            match &record.id {
-                Some(id) if *id == live.id => own.push(name.as_str()),
-                Some(_) => {}
-                None => unsure.push(name.clone()),
-            }
-        }
+        let ids: Vec<_> = described.iter().map(|live| live.as_ref().map(|live| live.id.as_str())).collect();
+        let (own, deleted) = deletion(records, &ids);
         if !own.is_empty() {
             self.is_allowed()?;
             let results = self.runtime.block_on(self.client.admin.delete_topics(&own, &options()));
             self.settle(&format!("deleting topics {}", own.join(", ")), results).map_err(unreachable)?;
         }
-        Ok(Deleted { count: own.len(), unsure })
+        Ok(deleted)
     }
 
     /// Whether this operator may change anything: it may have stood still since it looked.
@@ -354,4 +347,45 @@ impl Session {
 
 fn count(number: usize) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+/// Which topics of `records` are to be deleted, and what will have become of all of them then. `live` are the ids of those
+/// that are there, in the same order.
+fn deletion<'a>(records: &'a Records, live: &[Option<&str>]) -> (Vec<&'a str>, Deleted) {
+    let (mut own, mut deleted) = (Vec::new(), Deleted::default());
+    for ((name, record), live) in records.iter().zip(live) {
+        match (record.id.as_deref(), *live) {
+            (Some(id), Some(live)) if id == live => {
+                own.push(name.as_str());
+                deleted.count += 1;
+            }
+            // By an earlier attempt, or with its KafkaTopic.
+            (Some(_), None) => deleted.count += 1,
+            (None, Some(_)) => deleted.unsure.push(name.clone()),
+            (Some(_), Some(_)) | (None, None) => {}
+        }
+    }
+    (own, deleted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::Record;
+
+    #[test]
+    fn what_is_recorded_by_its_id_is_deleted_and_nothing_else() {
+        let record = |id: Option<&str>| Record { id: id.map(str::to_owned), ..Record::default() };
+        let topics = [
+            ("announced and made", None, Some("a")),
+            ("announced only", None, None),
+            ("deleted", Some("b"), None),
+            ("made anew by others", Some("c"), Some("d")),
+            ("own", Some("e"), Some("e")),
+        ];
+        let records = topics.iter().map(|(name, id, _)| ((*name).to_owned(), record(*id))).collect();
+        let (own, deleted) = deletion(&records, &topics.map(|(_, _, live)| live));
+        assert_eq!(own, ["own"]);
+        assert_eq!((deleted.count, deleted.unsure), (2, vec!["announced and made".to_owned()]));
+    }
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use foodplatform_operator::api::{
     FoodPlatform,
-    condition::{READY, TOPICS_READY},
+    condition::{PAUSED, READY, TOPICS_READY},
 };
 use k8s_openapi::{
-    api::core::v1::Namespace, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    api::core::v1::{Event, Namespace},
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
     Api, Client, ResourceExt as _,
@@ -176,6 +177,49 @@ async fn topics_are_asked_for_by_kafka_topics_and_go_with_them() {
     world.gone().await;
     assert_eq!(cluster.topics().list(&ListParams::default()).await.unwrap().items.len(), 0);
     assert_eq!(kafka.topics(&format!("{}.", world.namespace)), []);
+    cluster.end().await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn kafka_topics_go_with_the_platform_whenever_that_is_deleted() {
+    let world = World::start("hasty").await;
+    let cluster = Cluster::start(&world.client).await;
+    for step in 0..8 {
+        world.shop(cluster.spec(&json!({ "deletionPolicy": "Delete" }))).await;
+        // Topics are looked at, asked for and made within these times.
+        sleep(Duration::from_millis(75) * step).await;
+        world.delete::<FoodPlatform>("shop").await;
+        world.gone().await;
+        // A check that went on would make some now.
+        sleep(Duration::from_millis(500)).await;
+        let left = cluster.topics().list(&ListParams::default()).await.unwrap().items.len();
+        let topics = Kafka::connect().topics(&format!("{}.", world.namespace));
+        assert_eq!((left, topics), (0, vec![]), "deleted after step {step}");
+    }
+    cluster.end().await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn topics_from_before_strimzi_was_asked_for_them_go_with_the_platform() {
+    let world = World::start("before").await;
+    let cluster = Cluster::start(&world.client).await;
+    world.shop(json!({ "kafka": { "deletionPolicy": "Delete" } })).await;
+    world.ready().await;
+    // Nothing is asked of Strimzi while it is paused.
+    let mut spec = cluster.spec(&json!({}));
+    spec["paused"] = json!(true);
+    world.patch::<FoodPlatform>("shop", json!({ "spec": spec })).await;
+    world.shop_when("paused", |shop| is(shop, PAUSED, "True", "Paused")).await;
+    world.delete::<FoodPlatform>("shop").await;
+    world.gone().await;
+    assert_eq!(Kafka::connect().topics(&format!("{}.", world.namespace)), []);
+    eventually("what was deleted", || async {
+        let events = world.api::<Event>().list(&ListParams::default()).await.unwrap();
+        events.iter().any(|event| event.message.as_deref() == Some("deleted 8 topics")).then_some(())
+    })
+    .await;
     cluster.end().await;
     world.end().await;
 }
