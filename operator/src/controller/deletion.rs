@@ -25,10 +25,10 @@ use super::{
 };
 use crate::{
     api::{DeletionPolicy, FoodPlatform, TopicManagement},
-    build::{Platform, kafka_topic, names},
+    build::{Platform, names},
     kafka::{
         direct::{self, Deleted},
-        strimzi,
+        strimzi::{self, Topics},
     },
     metrics,
 };
@@ -44,9 +44,12 @@ const ATTEMPT: Duration = Duration::from_secs(20);
 
 /// Whether the platform has to be held, and isn't yet; or is, and needs it no more.
 fn is_to_change(resource: &FoodPlatform, platform: &Platform) -> bool {
-    let wanted =
-        platform.topic_deletion == DeletionPolicy::Delete && platform.topic_management != TopicManagement::External;
-    wanted != is_held(resource)
+    is_to_delete(platform) != is_held(resource)
+}
+
+/// Whether the topics are to go with the platform: those that somebody else looks after never do.
+fn is_to_delete(platform: &Platform) -> bool {
+    platform.topic_deletion == DeletionPolicy::Delete && platform.topic_management != TopicManagement::External
 }
 
 fn is_held(resource: &impl Resource) -> bool {
@@ -74,8 +77,7 @@ pub(super) async fn go_on(context: &Context, resource: &FoodPlatform) -> Result<
         return Ok(Action::await_change());
     }
     let Ok(platform) = validate(resource) else { return let_go_unread(context, resource).await };
-    let wanted = platform.topic_deletion == DeletionPolicy::Delete;
-    if !wanted || is_orphaning(context, resource, &platform) {
+    if !is_to_delete(&platform) || is_orphaning(context, resource, &platform) {
         set_held(context, resource, false).await?;
         return Ok(Action::await_change());
     }
@@ -174,8 +176,9 @@ async fn delete_topics(context: &Context, platform: &Platform) -> Result<Result<
     if context.topics.is_checking(&platform.uid) {
         return Ok(Err("a check of the topics has yet to end".to_owned()));
     }
-    if platform.topic_management == TopicManagement::Strimzi {
-        match strimzi::delete(&context.client, &kafka_topic::all(platform)).await {
+    let kafka_topics = topics::kafka_topics(context, platform);
+    if !kafka_topics.is_empty() {
+        match strimzi::delete(&context.client, &kafka_topics, Topics::Go).await {
             // There may be some that no KafkaTopic stands for, such as those that were made before Strimzi was asked for them.
             Ok(0) => {}
             Ok(left) => {

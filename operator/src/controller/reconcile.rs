@@ -162,7 +162,9 @@ async fn bring_about(
     // Before there is anything that has to go first.
     deletion::hold(context, resource, platform).await?;
     let kafka = dereference::kafka(context, platform).await?;
-    if let Ok(connection) = &kafka {
+    if let Ok(connection) = &kafka
+        && report.take_in(platform, topics::place_kafka_topics(context, platform).await)?
+    {
         *known = topics::observe(context, platform, connection.clone(), wake(context, platform));
     }
     report.take_in(platform, topics::record(context, platform, known).await)?;

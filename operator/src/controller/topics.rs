@@ -1,22 +1,29 @@
 //! The topics of a platform: what is known of them, and the record of which are its own.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::{Resource as _, ResourceExt as _, api::ApiResource};
+use kube::{
+    Resource as _, ResourceExt as _,
+    api::{ApiResource, DynamicObject},
+};
 use tracing::info;
 
 use super::{
     apply::{self, Failure},
     context::Context,
     diff,
+    obstacle::Obstacle,
     server_side_apply::{self, Presence},
 };
 use crate::{
-    api::TopicManagement,
+    api::{Reason, TopicManagement},
     build::{FIELD_MANAGER, Platform, Records, kafka_topic, names, topic_records},
     kafka::{
         TopicReport,
         connection::Connection,
         keeper::{Known, Request},
+        strimzi::{self, Topics},
     },
 };
 
@@ -40,9 +47,62 @@ pub(super) fn observe(
 
 /// What is recorded of the topics. The status doesn't tell: it has the ids of other people's topics, too.
 pub(super) fn records(context: &Context, platform: &Platform) -> Records {
+    live(context, platform).map(|live| topic_records::read(&live)).unwrap_or_default()
+}
+
+/// The live record.
+fn live(context: &Context, platform: &Platform) -> Option<DynamicObject> {
     let kind = ConfigMap::kind(&());
-    let recorded = context.live.child(&kind, &platform.namespace, &names::topic_records(&platform.name));
-    recorded.map(|live| topic_records::read(&live)).unwrap_or_default()
+    context.live.child(&kind, &platform.namespace, &names::topic_records(&platform.name))
+}
+
+/// The KafkaTopics that there may be: where they are to be, and where they were.
+pub(super) fn kafka_topics(context: &Context, platform: &Platform) -> Vec<DynamicObject> {
+    let live = live(context, platform);
+    let recorded = live.as_ref().and_then(topic_records::kafka_topics);
+    let namespaces = BTreeSet::from_iter(recorded.into_iter().chain(kafka_topic::namespace(platform)));
+    namespaces.into_iter().flat_map(|namespace| kafka_topic::all_in(platform, namespace)).collect()
+}
+
+/// Records where there are to be KafkaTopics, before there are any. Those in another namespace are deleted before, and
+/// leave their topics: somebody else sees to these from now on.
+///
+/// # Errors
+/// See [`Failure`].
+pub(super) async fn place_kafka_topics(context: &Context, platform: &Platform) -> Result<(), Failure> {
+    let wanted = kafka_topic::namespace(platform);
+    let resource = ApiResource::erase::<ConfigMap>(&());
+    let live = match live(context, platform) {
+        Some(live) => live,
+        None if wanted.is_none() => return Ok(()),
+        None => {
+            let object = topic_records::build(platform, &Records::new());
+            match server_side_apply::ensure(context, &resource, &object).await? {
+                Presence::Found(live) => live,
+                Presence::Made(_) => return Ok(()),
+            }
+        }
+    };
+    let recorded = topic_records::kafka_topics(&live);
+    if recorded == wanted {
+        return Ok(());
+    }
+    apply::admit(platform, &resource.kind, &live)?;
+    if let Some(former) = recorded {
+        // It may be about to make some more.
+        if context.topics.is_checking(&platform.uid) {
+            return Err(Failure::Leaving(format!(
+                "KafkaTopics in namespace {former} are given up after their last check"
+            )));
+        }
+        let former = kafka_topic::all_in(platform, former);
+        let given_up = strimzi::delete(&context.client, &former, Topics::Stay).await;
+        given_up.map_err(|sentence| Failure::Obstacle(Obstacle::new(Reason::ApplyFailed, sentence)))?;
+    }
+    let mut object = topic_records::build(platform, &topic_records::read(&live));
+    object.metadata.resource_version = live.resource_version();
+    server_side_apply::apply(context, &resource, FIELD_MANAGER, &object).await?;
+    Ok(())
 }
 
 /// Records what the last check found: topics that are about to be made, and the ids of those that are the platform's own.

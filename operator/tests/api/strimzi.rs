@@ -8,7 +8,7 @@ use foodplatform_operator::api::{
     condition::{PAUSED, READY, TOPICS_READY},
 };
 use k8s_openapi::{
-    api::core::v1::{Event, Namespace},
+    api::core::v1::{ConfigMap, Event, Namespace},
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
@@ -109,11 +109,15 @@ async fn see_to(topics: &Api<DynamicObject>, kafka: &Kafka, topic: &DynamicObjec
     };
     let spec = &topic.data["spec"];
     let text = spec["topicName"].as_str().unwrap_or(&name);
+    let is_managed = topic.annotations().get("strimzi.io/managed").is_none_or(|managed| managed != "false");
     if topic.metadata.deletion_timestamp.is_some() {
-        if kafka.partitions(text) > 0 {
+        if is_managed && kafka.partitions(text) > 0 {
             kafka.delete(text).await;
         }
         topics.patch(&name, &parameters, &finalizers(json!([]))).await?;
+        return Ok(());
+    }
+    if !is_managed {
         return Ok(());
     }
     if topic.finalizers().is_empty() {
@@ -221,6 +225,38 @@ async fn topics_from_before_strimzi_was_asked_for_them_go_with_the_platform() {
     })
     .await;
     cluster.end().await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn topics_stay_when_another_is_asked_for_them() {
+    let world = World::start("leaving").await;
+    let (one, other) = (Cluster::start(&world.client).await, Cluster::start(&world.client).await);
+    world.shop(one.spec(&json!({ "deletionPolicy": "Delete" }))).await;
+    let ids = |shop: &FoodPlatform| -> Vec<_> {
+        shop.status.iter().flat_map(|status| &status.topics).map(|topic| topic.topic_id.clone()).collect()
+    };
+    let before = ids(&world.ready().await);
+    let count = async |cluster: &Cluster| cluster.topics().list(&ListParams::default()).await.unwrap().items.len();
+    let direct = json!({ "kafka": { "topicManagement": Value::Null, "strimzi": Value::Null } });
+    for (spec, counts) in [(other.spec(&json!({})), (0, 8)), (direct, (0, 0))] {
+        world.patch::<FoodPlatform>("shop", json!({ "spec": spec })).await;
+        eventually("KafkaTopics where they are wanted", || async {
+            ((count(&one).await, count(&other).await) == counts).then_some(())
+        })
+        .await;
+        let shop = world.shop_when("ready", |shop| is(shop, TOPICS_READY, "True", "TopicsReady")).await;
+        assert_eq!(ids(&shop), before);
+    }
+    world.ready().await;
+    let recorded = world.get::<ConfigMap>("shop-topics").await.unwrap();
+    assert!(recorded.annotations().is_empty(), "{:?}", recorded.annotations());
+
+    world.delete::<FoodPlatform>("shop").await;
+    world.gone().await;
+    assert_eq!(Kafka::connect().topics(&format!("{}.", world.namespace)), []);
+    one.end().await;
+    other.end().await;
     world.end().await;
 }
 

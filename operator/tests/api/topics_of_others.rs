@@ -1,6 +1,9 @@
 //! Topics that bear a platform's names and that somebody else made: whatever happens, they stay theirs.
 
-use foodplatform_operator::api::{FoodPlatform, TopicState, condition::TOPICS_READY};
+use foodplatform_operator::api::{
+    FoodPlatform, TopicState,
+    condition::{PAUSED, TOPICS_READY},
+};
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::{Value, json};
 
@@ -73,6 +76,26 @@ async fn those_that_were_looked_at_only_have_to_be_adopted() {
     world.delete::<FoodPlatform>("shop").await;
     world.gone().await;
     assert_eq!(kafka.topics(&topic("")), []);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn those_that_somebody_else_looks_after_now_stay() {
+    let world = World::start("handed").await;
+    world.shop(json!({ "kafka": { "deletionPolicy": "Delete" } })).await;
+    world.ready().await;
+    // It is held still, since a paused one is left as it is.
+    let external = json!({ "spec": { "paused": true, "kafka": { "topicManagement": "External" } } });
+    world.patch::<FoodPlatform>("shop", external).await;
+    world.shop_when("paused", |shop| is(shop, PAUSED, "True", "Paused")).await;
+    world.delete::<FoodPlatform>("shop").await;
+    world.gone().await;
+    let kafka = Kafka::connect();
+    let topics = kafka.topics(&format!("{}.", world.namespace));
+    assert_eq!(topics.len(), 8);
+    for (topic, _) in topics {
+        kafka.delete(&topic).await;
+    }
     world.end().await;
 }
 
