@@ -4,7 +4,6 @@ use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::json;
 
 use super::{labels, names, platform::Platform, topics::WantedTopic};
-use crate::api::StrimziSpec;
 
 /// The versions of the kind, the newest first: Strimzi serves `v1` since 0.49, and `v1beta2` up to 0.51.
 const VERSIONS: [&str; 2] = ["v1", "v1beta2"];
@@ -20,17 +19,29 @@ pub(crate) fn resources() -> [ApiResource; 2] {
 
 /// The KafkaTopics of a platform, in the order of its topics; none where somebody else makes them.
 pub(crate) fn all(platform: &Platform) -> Vec<DynamicObject> {
-    let one = |cluster| platform.topics.iter().map(move |topic| build(platform, cluster, topic)).collect();
-    platform.strimzi.as_ref().map(one).unwrap_or_default()
+    namespace(platform).map(|namespace| all_in(platform, namespace)).unwrap_or_default()
 }
 
-fn build(platform: &Platform, cluster: &StrimziSpec, wanted: &WantedTopic) -> DynamicObject {
+/// The namespace in which they are to be; none where somebody else makes the topics.
+pub(crate) fn namespace(platform: &Platform) -> Option<&str> {
+    let cluster = platform.strimzi.as_ref()?;
+    Some(cluster.namespace.as_deref().unwrap_or(&platform.namespace))
+}
+
+/// The KafkaTopics that a platform has in a namespace, be it one in which they were only formerly to be.
+pub(crate) fn all_in(platform: &Platform, namespace: &str) -> Vec<DynamicObject> {
+    platform.topics.iter().map(|topic| build(platform, namespace, topic)).collect()
+}
+
+fn build(platform: &Platform, namespace: &str, wanted: &WantedTopic) -> DynamicObject {
     let suffix = wanted.name.strip_prefix(&platform.topic_prefix).unwrap_or(&wanted.name);
     let mut metadata = labels::metadata_of_platform(platform, names::kafka_topic(platform, suffix));
     let all = metadata.labels.get_or_insert_default();
-    all.insert(CLUSTER.to_owned(), cluster.cluster.clone());
+    if let Some(strimzi) = &platform.strimzi {
+        all.insert(CLUSTER.to_owned(), strimzi.cluster.clone());
+    }
     all.insert(NAMESPACE.to_owned(), platform.namespace.clone());
-    metadata.namespace = Some(cluster.namespace.clone().unwrap_or_else(|| platform.namespace.clone()));
+    metadata.namespace = Some(namespace.to_owned());
     let mut spec = json!({
         "topicName": wanted.name,
         "partitions": wanted.partitions,
@@ -94,5 +105,17 @@ mod tests {
         let (mine, yours) = (all(&platform("food")), all(&platform("drinks")));
         assert!(is_ours(&mine[0], &mine[0]) && !is_ours(&mine[0], &yours[0]));
         assert_ne!(mine[0].metadata.name, yours[0].metadata.name);
+    }
+
+    #[test]
+    fn former_ones_are_known_again_whoever_makes_the_topics_now() {
+        let before = platform("food");
+        let now = Platform { strimzi: None, ..before.clone() };
+        assert_eq!((namespace(&before), namespace(&now)), (Some("kafka"), None));
+        assert_eq!(all(&now), []);
+        for (former, before) in all_in(&now, "kafka").iter().zip(&all(&before)) {
+            let place = |object: &DynamicObject| (object.metadata.namespace.clone(), object.metadata.name.clone());
+            assert!(is_ours(before, former) && place(before) == place(former));
+        }
     }
 }

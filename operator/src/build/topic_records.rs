@@ -7,9 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::core::DynamicObject;
+use kube::{ResourceExt as _, core::DynamicObject};
 
-use super::{child, labels, names, platform::Platform};
+use super::{child, kafka_topic, labels, names, platform::Platform};
+
+/// The annotation with the namespace of the KafkaTopics, as long as there may be any.
+const KAFKA_TOPICS: &str = "foodplatform.dev/kafka-topics-namespace";
 
 /// What is recorded of a topic.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -24,14 +27,17 @@ pub struct Record {
 pub type Records = BTreeMap<String, Record>;
 
 /// The ConfigMap that holds `records`: for each topic's name its id, none for one that is about to be made, and the names
-/// of the settings, separated by spaces.
+/// of the settings, separated by spaces. Where Strimzi is asked for them, it says where.
 pub fn build(platform: &Platform, records: &Records) -> DynamicObject {
     let text = |Record { id, settings }: &Record| {
         let id = id.as_deref().unwrap_or_default();
         std::iter::once(id).chain(settings.iter().map(String::as_str)).collect::<Vec<_>>().join(" ")
     };
+    let mut metadata = labels::metadata_of_platform(platform, names::topic_records(&platform.name));
+    metadata.annotations =
+        kafka_topic::namespace(platform).map(|namespace| [(KAFKA_TOPICS.to_owned(), namespace.to_owned())].into());
     child::dynamic(&ConfigMap {
-        metadata: labels::metadata_of_platform(platform, names::topic_records(&platform.name)),
+        metadata,
         data: Some(records.iter().map(|(name, record)| (name.clone(), text(record))).collect()),
         ..Default::default()
     })
@@ -49,6 +55,11 @@ pub fn read(live: &DynamicObject) -> Records {
             Some((name.clone(), Record { id, settings: settings.split_whitespace().map(str::to_owned).collect() }))
         })
         .collect()
+}
+
+/// The namespace in which there may be KafkaTopics, as a live ConfigMap has it.
+pub(crate) fn kafka_topics(live: &DynamicObject) -> Option<&str> {
+    live.annotations().get(KAFKA_TOPICS).map(String::as_str)
 }
 
 #[cfg(test)]
@@ -81,5 +92,26 @@ mod tests {
         let written = build(&Platform::new(&platform).unwrap(), &records);
         assert_eq!(written.metadata.owner_references, None);
         assert_eq!(read(&written), records);
+        assert_eq!(kafka_topics(&written), None);
+    }
+
+    #[test]
+    fn it_says_where_there_may_be_kafka_topics() {
+        let written = |strimzi: serde_json::Value| {
+            let platform: FoodPlatform = serde_json::from_value(json!({
+                "apiVersion": "foodplatform.dev/v1alpha1", "kind": "FoodPlatform",
+                "metadata": { "name": "shop", "namespace": "food", "uid": "u" },
+                "spec": {
+                    "image": { "registry": "r", "tag": "1" },
+                    "kafka": { "bootstrapServers": "k:9092", "topicManagement": "Strimzi", "strimzi": strimzi },
+                    "database": { "secretRef": { "name": "db" } },
+                },
+            }))
+            .unwrap();
+            build(&Platform::new(&platform).unwrap(), &Records::new())
+        };
+        let namespace = |strimzi| kafka_topics(&written(strimzi)).map(str::to_owned);
+        assert_eq!(namespace(json!({ "cluster": "main", "namespace": "kafka" })).as_deref(), Some("kafka"));
+        assert_eq!(namespace(json!({ "cluster": "main" })).as_deref(), Some("food"));
     }
 }

@@ -25,10 +25,10 @@ use super::{
 };
 use crate::{
     api::{DeletionPolicy, FoodPlatform, TopicManagement},
-    build::{Platform, kafka_topic, names},
+    build::{Platform, names},
     kafka::{
         direct::{self, Deleted},
-        strimzi,
+        strimzi::{self, Topics},
     },
     metrics,
 };
@@ -44,9 +44,12 @@ const ATTEMPT: Duration = Duration::from_secs(20);
 
 /// Whether the platform has to be held, and isn't yet; or is, and needs it no more.
 fn is_to_change(resource: &FoodPlatform, platform: &Platform) -> bool {
-    let wanted =
-        platform.topic_deletion == DeletionPolicy::Delete && platform.topic_management != TopicManagement::External;
-    wanted != is_held(resource)
+    is_to_delete(platform) != is_held(resource)
+}
+
+/// Whether the topics are to go with the platform: those that somebody else looks after never do.
+fn is_to_delete(platform: &Platform) -> bool {
+    platform.topic_deletion == DeletionPolicy::Delete && platform.topic_management != TopicManagement::External
 }
 
 fn is_held(resource: &impl Resource) -> bool {
@@ -74,12 +77,11 @@ pub(super) async fn go_on(context: &Context, resource: &FoodPlatform) -> Result<
         return Ok(Action::await_change());
     }
     let Ok(platform) = validate(resource) else { return let_go_unread(context, resource).await };
-    let wanted = platform.topic_deletion == DeletionPolicy::Delete;
-    if !wanted || is_orphaning(context, resource, &platform) {
+    if !is_to_delete(&platform) || is_orphaning(context, resource, &platform) {
         set_held(context, resource, false).await?;
         return Ok(Action::await_change());
     }
-    let (waits_for, failure) = match delete(context, resource, &platform).await {
+    let (waits_for, failure) = match delete(context, &platform).await {
         Ok(Left::Nothing(Deleted { count, unsure })) => {
             let reference = resource.object_ref(&());
             let note = format!("deleted {count} topics");
@@ -135,7 +137,7 @@ enum Left {
     Some(String),
 }
 
-async fn delete(context: &Context, resource: &FoodPlatform, platform: &Platform) -> Result<Left, Error> {
+async fn delete(context: &Context, platform: &Platform) -> Result<Left, Error> {
     let kinds = [Deployment::kind(&()), Job::kind(&())];
     let of_kinds = |kind: &str, _: &str| kinds.contains(&kind.into());
     let mut workloads = context.live.children_of(&platform.namespace, &platform.name, of_kinds);
@@ -154,7 +156,7 @@ async fn delete(context: &Context, resource: &FoodPlatform, platform: &Platform)
             workloads.len()
         )));
     }
-    let topics = match delete_topics(context, resource, platform).await? {
+    let topics = match delete_topics(context, platform).await? {
         Ok(topics) => topics,
         Err(sentence) => return Ok(Left::Some(sentence)),
     };
@@ -170,25 +172,24 @@ async fn delete(context: &Context, resource: &FoodPlatform, platform: &Platform)
 }
 
 /// Deletes the topics that are the platform's own. Gives what became of them, or what they wait for, in a sentence.
-async fn delete_topics(
-    context: &Context,
-    resource: &FoodPlatform,
-    platform: &Platform,
-) -> Result<Result<Deleted, String>, Error> {
+async fn delete_topics(context: &Context, platform: &Platform) -> Result<Result<Deleted, String>, Error> {
     let impossible = |why: &dyn std::fmt::Display| Ok(Err(format!("the topics can't be deleted: {why}")));
-    if platform.topic_management == TopicManagement::Strimzi {
-        let kafka_topics = kafka_topic::all(platform);
-        return match strimzi::delete(&context.client, &kafka_topics).await {
-            Ok(0) => Ok(Ok(Deleted { count: kafka_topics.len(), ..Deleted::default() })),
-            Ok(left) => Ok(Err(format!("{left} KafkaTopics have yet to go, and Strimzi to delete their topics"))),
-            Err(sentence) => impossible(&sentence),
-        };
-    }
     // It may be about to make some.
     if context.topics.is_checking(&platform.uid) {
         return Ok(Err("a check of the topics has yet to end".to_owned()));
     }
-    let mut records = topics::records(context, platform, &resource.status.clone().unwrap_or_default());
+    let kafka_topics = topics::kafka_topics(context, platform);
+    if !kafka_topics.is_empty() {
+        match strimzi::delete(&context.client, &kafka_topics, Topics::Go).await {
+            // There may be some that no KafkaTopic stands for, such as those that were made before Strimzi was asked for them.
+            Ok(0) => {}
+            Ok(left) => {
+                return Ok(Err(format!("{left} KafkaTopics have yet to go, and Strimzi to delete their topics")));
+            }
+            Err(sentence) => return impossible(&sentence),
+        }
+    }
+    let mut records = topics::records(context, platform);
     context.topics.add_found(&platform.uid, &mut records);
     if records.is_empty() {
         return Ok(Ok(Deleted::default()));

@@ -164,12 +164,13 @@ async fn bring_about(
 ) -> Result<(), Error> {
     // Before there is anything that has to go first.
     deletion::hold(context, resource, platform).await?;
-    let status = resource.status.clone().unwrap_or_default();
     let kafka = dereference::kafka(context, platform).await?;
-    if let Ok(connection) = &kafka {
-        *known = topics::observe(context, platform, connection.clone(), &status, wake(context, platform));
+    if let Ok(connection) = &kafka
+        && report.take_in(platform, topics::place_kafka_topics(context, platform).await)?
+    {
+        *known = topics::observe(context, platform, connection.clone(), wake(context, platform));
     }
-    report.take_in(platform, topics::record(context, platform, &status, known).await)?;
+    report.take_in(platform, topics::record(context, platform, known).await)?;
     if !report.take_in(platform, cancellation_tokens::ensure(context, platform, Timestamp::now()).await)? {
         let waits = |service: FoodService| (service, format!("{service} waits for the tokens for cancellations"));
         report.held.extend([FoodService::Order, FoodService::Cook].map(waits));

@@ -1,7 +1,7 @@
 //! Topics by Kafka's own admin protocol.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -19,6 +19,7 @@ use super::{
     keeper::Request,
     native::{self, Described},
     plan::{Knowledge, LiveTopic, Plan, Step, plan},
+    untried::Untried,
     words,
 };
 use crate::{
@@ -37,22 +38,22 @@ const BROKER_DEFAULT: i32 = -1;
 /// What has become of topics that were to be deleted.
 #[derive(Debug, Default)]
 pub(crate) struct Deleted {
-    /// How many were.
+    /// How many of the platform's own are no more.
     pub count: usize,
     /// Those that are there and may be the platform's own: they were announced, and what became of that nobody knows.
     pub unsure: Vec<String>,
 }
 
-/// Brings the topics to what is wanted, or looks at them only, each by itself, and reports each of them. Of those
-/// `untried` nobody has tried to make them since they were announced.
+/// Brings the topics to what is wanted, or looks at them only, each by itself, and reports each of them. Takes down in
+/// `untried` which it tries to make.
 ///
 /// # Errors
 /// When no bootstrap server can be reached or Kafka gives no answer. Topics before the one in question have been
 /// changed; calling again goes on from there.
-pub(crate) async fn ensure(
+pub(super) async fn ensure(
     clients: &Arc<Clients>,
     request: Request,
-    untried: BTreeSet<String>,
+    untried: Untried,
 ) -> Result<Vec<TopicReport>, Unreachable> {
     on_session(clients, &request.connection.clone(), move |session| session.ensure(&request, &untried)).await
 }
@@ -118,7 +119,7 @@ pub(super) struct Session {
 
 impl Session {
     /// Brings all topics to what is wanted, or looks at them only.
-    fn ensure(&self, request: &Request, untried: &BTreeSet<String>) -> Result<Vec<TopicReport>, Unreachable> {
+    fn ensure(&self, request: &Request, untried: &Untried) -> Result<Vec<TopicReport>, Unreachable> {
         let names: Vec<&str> = request.topics.iter().map(|topic| topic.name.as_str()).collect();
         let live = self.describe(&names)?;
         let known = |wanted: &WantedTopic| Knowledge {
@@ -127,7 +128,7 @@ impl Session {
             adopt: request.adopt,
         };
         let topics = request.topics.iter().zip(live);
-        topics.map(|(wanted, live)| self.bring(request.management, wanted, known(wanted), live)).collect()
+        topics.map(|(wanted, live)| self.bring(request.management, wanted, known(wanted), live, untried)).collect()
     }
 
     /// Brings one topic to what is wanted.
@@ -137,6 +138,7 @@ impl Session {
         wanted: &WantedTopic,
         known: Knowledge<'_>,
         live: Result<Option<LiveTopic>, String>,
+        untried: &Untried,
     ) -> Result<TopicReport, Unreachable> {
         let mut report = TopicReport::new(wanted);
         let live = match live {
@@ -147,7 +149,7 @@ impl Session {
         report.fate = if management == TopicManagement::External {
             words::look(wanted, live.as_ref())
         } else {
-            match self.try_to_bring(wanted, known, live.as_ref(), &mut report) {
+            match self.try_to_bring(wanted, known, live.as_ref(), untried, &mut report) {
                 Ok(fate) => fate,
                 Err(Problem::Refused(sentence)) => Fate::Refused(sentence),
                 Err(Problem::Unreachable(unreachable)) => return Err(unreachable),
@@ -161,6 +163,7 @@ impl Session {
         wanted: &WantedTopic,
         known: Knowledge<'_>,
         live: Option<&LiveTopic>,
+        untried: &Untried,
         report: &mut TopicReport,
     ) -> Result<Fate, Problem> {
         let name = &wanted.name;
@@ -173,7 +176,7 @@ impl Session {
             Plan::Bring { steps, differences } => (steps, differences),
         };
         for step in &steps {
-            let went = self.carry_out(wanted, step)?;
+            let went = self.carry_out(wanted, step, untried)?;
             if *step == Step::Create && went == Went::Overtaken && !known.may_be_made() {
                 return Ok(words::foreign(name, known.had_one()));
             }
@@ -285,21 +288,14 @@ impl Session {
         let names: Vec<&str> = records.keys().map(String::as_str).collect();
         let described = native::describe(self.client.admin.inner(), &names, REQUEST_TIMEOUT)
             .map_err(|code| unreachable(self.failed("describing topics", code)))?;
-        let (mut own, mut unsure) = (Vec::new(), Vec::new());
-        for ((name, record), live) in records.iter().zip(described) {
-            let Some(live) = live else { continue };
-            match &record.id {
-                Some(id) if *id == live.id => own.push(name.as_str()),
-                Some(_) => {}
-                None => unsure.push(name.clone()),
-            }
-        }
+        let ids: Vec<_> = described.iter().map(|live| live.as_ref().map(|live| live.id.as_str())).collect();
+        let (own, deleted) = deletion(records, &ids);
         if !own.is_empty() {
             self.is_allowed()?;
             let results = self.runtime.block_on(self.client.admin.delete_topics(&own, &options()));
             self.settle(&format!("deleting topics {}", own.join(", ")), results).map_err(unreachable)?;
         }
-        Ok(Deleted { count: own.len(), unsure })
+        Ok(deleted)
     }
 
     /// Whether this operator may change anything: it may have stood still since it looked.
@@ -307,7 +303,7 @@ impl Session {
         if self.fence.is_open(Instant::now()) { Ok(()) } else { Err(Unreachable(Fenced.to_string())) }
     }
 
-    fn carry_out(&self, wanted: &WantedTopic, step: &Step) -> Result<Went, Problem> {
+    fn carry_out(&self, wanted: &WantedTopic, step: &Step, untried: &Untried) -> Result<Went, Problem> {
         self.is_allowed().map_err(Problem::Unreachable)?;
         let name = wanted.name.as_str();
         match step {
@@ -317,7 +313,8 @@ impl Session {
                 for (key, value) in &wanted.config {
                     topic = topic.set(key, value);
                 }
-                let result = self.runtime.block_on(self.client.admin.create_topics([&topic], &options()));
+                let result = untried
+                    .attempt(name, || self.runtime.block_on(self.client.admin.create_topics([&topic], &options())));
                 let replication = wanted.replication_factor.map_or_else(
                     || "the brokers' default replication factor".to_owned(),
                     |factor| format!("replication factor {factor}"),
@@ -350,4 +347,45 @@ impl Session {
 
 fn count(number: usize) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+/// Which topics of `records` are to be deleted, and what will have become of all of them then. `live` are the ids of those
+/// that are there, in the same order.
+fn deletion<'a>(records: &'a Records, live: &[Option<&str>]) -> (Vec<&'a str>, Deleted) {
+    let (mut own, mut deleted) = (Vec::new(), Deleted::default());
+    for ((name, record), live) in records.iter().zip(live) {
+        match (record.id.as_deref(), *live) {
+            (Some(id), Some(live)) if id == live => {
+                own.push(name.as_str());
+                deleted.count += 1;
+            }
+            // By an earlier attempt, or with its KafkaTopic.
+            (Some(_), None) => deleted.count += 1,
+            (None, Some(_)) => deleted.unsure.push(name.clone()),
+            (Some(_), Some(_)) | (None, None) => {}
+        }
+    }
+    (own, deleted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::Record;
+
+    #[test]
+    fn what_is_recorded_by_its_id_is_deleted_and_nothing_else() {
+        let record = |id: Option<&str>| Record { id: id.map(str::to_owned), ..Record::default() };
+        let topics = [
+            ("announced and made", None, Some("a")),
+            ("announced only", None, None),
+            ("deleted", Some("b"), None),
+            ("made anew by others", Some("c"), Some("d")),
+            ("own", Some("e"), Some("e")),
+        ];
+        let records = topics.iter().map(|(name, id, _)| ((*name).to_owned(), record(*id))).collect();
+        let (own, deleted) = deletion(&records, &topics.map(|(_, _, live)| live));
+        assert_eq!(own, ["own"]);
+        assert_eq!((deleted.count, deleted.unsure), (2, vec!["announced and made".to_owned()]));
+    }
 }

@@ -4,8 +4,7 @@
 //! because a reconciliation happened to run.
 
 use std::{
-    collections::{BTreeSet, HashMap},
-    mem,
+    collections::HashMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -17,6 +16,7 @@ use super::{
     Fate, TopicReport, Unreachable,
     connection::{Clients, Connection},
     direct, strimzi,
+    untried::Untried,
 };
 use crate::{
     api::TopicManagement,
@@ -83,8 +83,7 @@ pub(crate) struct TopicKeeper {
 struct Entry {
     request: Request,
     outcome: Option<Arc<Outcome>>,
-    /// Topics that were announced and that nobody has tried to make since.
-    untried: BTreeSet<String>,
+    untried: Untried,
     due: Instant,
     running: bool,
     failures: u32,
@@ -122,12 +121,12 @@ impl TopicKeeper {
             // What was found is recorded by now.
             entry.request.records.clone_from(&request.records);
         } else if entry.request != *request {
-            let (running, untried) = (entry.running, mem::take(&mut entry.untried));
+            let (running, untried) = (entry.running, entry.untried.clone());
             *entry = Entry { running, untried, ..Entry::new(request.clone(), now) };
         }
         if !entry.running && entry.due <= now {
             entry.running = true;
-            let untried = mem::take(&mut entry.untried);
+            let untried = entry.untried.clone();
             tokio::spawn(Arc::clone(self).check(key.to_owned(), request.clone(), untried, wake));
         }
         let next_check = (!entry.running).then(|| entry.due.saturating_duration_since(now));
@@ -141,8 +140,8 @@ impl TopicKeeper {
 
     /// Adds to what is recorded of the platform `key` what its last check found.
     pub(crate) fn add_found(&self, key: &str, records: &mut Records) {
-        if let Some(Ok(reports)) = lock(&self.entries).get(key).and_then(|entry| entry.outcome.as_deref()) {
-            reports.iter().for_each(|report| report.add_to(records));
+        if let Some(entry) = lock(&self.entries).get(key) {
+            entry.add_found(records);
         }
     }
 
@@ -150,7 +149,7 @@ impl TopicKeeper {
         self: Arc<Self>,
         key: String,
         request: Request,
-        untried: BTreeSet<String>,
+        untried: Untried,
         wake: impl FnOnce() + Send + 'static,
     ) {
         // The semaphore is never closed; without a permit the check would merely run as one more.
@@ -177,7 +176,7 @@ impl TopicKeeper {
 
 impl Entry {
     fn new(request: Request, now: Instant) -> Self {
-        Self { request, outcome: None, untried: BTreeSet::new(), due: now, running: false, failures: 0 }
+        Self { request, outcome: None, untried: Untried::default(), due: now, running: false, failures: 0 }
     }
 
     /// Whether other records would change what the last check found: topics that can be made only when that is recorded,
@@ -185,6 +184,15 @@ impl Entry {
     fn waits_for_records(&self) -> bool {
         let waits = |report: &TopicReport| matches!(report.fate, Fate::Announced | Fate::Foreign(_));
         matches!(self.outcome.as_deref(), Some(Ok(reports)) if reports.iter().any(waits))
+    }
+
+    /// See [`TopicKeeper::add_found`]. Topics that somebody else looks after are never the platform's own.
+    fn add_found(&self, records: &mut Records) {
+        if let Some(Ok(reports)) = self.outcome.as_deref()
+            && self.request.management != TopicManagement::External
+        {
+            reports.iter().for_each(|report| report.add_to(records));
+        }
     }
 
     /// Takes in how a check ended, unless the wish has changed meanwhile: then the next one is due at once.
@@ -200,8 +208,7 @@ impl Entry {
                 failures => backoff::exponential(RETRY.0, RETRY.1, failures - 1),
             };
         if let Ok(reports) = &outcome {
-            let announced = reports.iter().filter(|report| report.fate == Fate::Announced && report.id.is_none());
-            self.untried = announced.map(|report| report.name.clone()).collect();
+            self.untried.announce(reports);
         }
         self.outcome = Some(Arc::new(outcome));
     }
@@ -261,5 +268,40 @@ mod tests {
         let mut entry = Entry { running: true, ..Entry::new(request("b:9092"), now) };
         entry.finish(&request("a:9092"), Ok(Vec::new()), now);
         assert!(entry.outcome.is_none() && entry.due <= now && !entry.running);
+    }
+
+    fn report(id: Option<&str>, fate: Fate) -> TopicReport {
+        let (partitions, id) = (id.map(|_| 1), id.map(str::to_owned));
+        TopicReport { name: "cook".into(), partitions, id, made: [].into(), reset: [].into(), fate }
+    }
+
+    #[test]
+    fn what_was_announced_is_untried_however_checks_end_that_do_not_try_it() {
+        let now = Instant::now();
+        let mut entry = entry(now);
+        entry.finish(&request("a:9092"), Ok(vec![report(None, Fate::Announced)]), now);
+        for (servers, outcome) in [
+            ("a:9092", Err(Unreachable("away".into()))),
+            ("a:9092", Ok(vec![report(None, Fate::Refused("no".into()))])),
+            ("b:9092", Ok(vec![])),
+        ] {
+            entry.finish(&request(servers), outcome, now);
+            assert!(entry.untried.contains("cook"));
+        }
+    }
+
+    #[test]
+    fn what_somebody_else_looks_after_is_not_found_to_be_the_platforms_own() {
+        let now = Instant::now();
+        for (management, count) in
+            [(TopicManagement::Direct, 1), (TopicManagement::Strimzi, 1), (TopicManagement::External, 0)]
+        {
+            let request = Request { management, ..request("a:9092") };
+            let mut entry = Entry { running: true, ..Entry::new(request.clone(), now) };
+            entry.finish(&request, Ok(vec![report(Some("a"), Fate::AsWanted)]), now);
+            let mut records = Records::new();
+            entry.add_found(&mut records);
+            assert_eq!(records.len(), count, "{management:?}");
+        }
     }
 }

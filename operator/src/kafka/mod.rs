@@ -10,6 +10,7 @@ pub(crate) mod keeper;
 mod native;
 pub(crate) mod plan;
 pub(crate) mod strimzi;
+mod untried;
 mod words;
 
 use std::collections::BTreeSet;

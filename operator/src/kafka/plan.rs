@@ -91,7 +91,7 @@ pub(crate) enum Plan {
 pub(crate) struct Knowledge<'a> {
     /// What is recorded of it.
     pub record: Option<&'a Record>,
-    /// Whether it was announced, and making it was not tried yet: whatever is there is somebody else's.
+    /// Whether it was announced, and no attempt to make it can have made it: whatever is there is somebody else's.
     pub is_untried: bool,
     /// Whether one that somebody else made is to be taken.
     pub adopt: bool,

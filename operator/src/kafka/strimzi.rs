@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kube::{
     Api, Client, ResourceExt as _,
-    api::{ApiResource, DeleteParams, Patch, Preconditions},
+    api::{ApiResource, DeleteParams, Patch, PatchParams, Preconditions},
     core::DynamicObject,
 };
 use serde_json::json;
@@ -29,6 +29,8 @@ use crate::{
 
 /// The kind's name.
 const KIND: &str = "KafkaTopic";
+/// The annotation by which the Topic Operator is told whether to see to a KafkaTopic.
+const MANAGED: &str = "strimzi.io/managed";
 
 /// Brings the KafkaTopics to what is wanted, and looks in Kafka at what has become of the topics.
 ///
@@ -37,7 +39,11 @@ const KIND: &str = "KafkaTopic";
 pub(super) async fn ensure(client: &Client, kafka: &Arc<Clients>, request: &Request) -> Outcome {
     let names = request.topics.iter().map(|topic| topic.name.clone()).collect();
     let live = direct::look(kafka, &request.connection, names).await?;
-    let resource = served(client).await;
+    let resource = served(client).await.and_then(|resource| {
+        let missing = "this cluster has no KafkaTopic of kafka.strimzi.io: install Strimzi, or set another \
+                       kafka.topicManagement";
+        resource.ok_or_else(|| missing.to_owned())
+    });
     let mut reports = Vec::new();
     for ((wanted, built), live) in request.topics.iter().zip(&request.kafka_topics).zip(live) {
         let mut report = TopicReport::new(wanted);
@@ -45,8 +51,8 @@ pub(super) async fn ensure(client: &Client, kafka: &Arc<Clients>, request: &Requ
             (Err(sentence), _) => Fate::Refused(sentence.clone()),
             (_, Err(sentence)) => Fate::Refused(sentence),
             (Ok(resource), Ok(live)) => {
-                report.show(live.as_ref());
-                bring(client, resource, request, wanted, built, live.as_ref()).await.unwrap_or_else(Fate::Refused)
+                let live = live.as_ref();
+                bring(client, resource, request, wanted, built, live, &mut report).await.unwrap_or_else(Fate::Refused)
             }
         };
         reports.push(report);
@@ -54,18 +60,16 @@ pub(super) async fn ensure(client: &Client, kafka: &Arc<Clients>, request: &Requ
     Ok(reports)
 }
 
-/// The newest version of the kind that the cluster has.
-async fn served(client: &Client) -> Result<ApiResource, String> {
+/// The newest version of the kind that the cluster has; none where Strimzi isn't installed.
+async fn served(client: &Client) -> Result<Option<ApiResource>, String> {
     for resource in kafka_topic::resources() {
         match is_served(client, &resource).await {
-            Ok(true) => return Ok(resource),
+            Ok(true) => return Ok(Some(resource)),
             Ok(false) => {}
             Err(error) => return Err(format!("asking for the kind {KIND}: {}", told(&error))),
         }
     }
-    Err(format!(
-        "this cluster has no {KIND} of kafka.strimzi.io: install Strimzi, or set another kafka.topicManagement"
-    ))
+    Ok(None)
 }
 
 async fn bring(
@@ -75,11 +79,14 @@ async fn bring(
     wanted: &WantedTopic,
     built: &DynamicObject,
     live: Option<&LiveTopic>,
+    report: &mut TopicReport,
 ) -> Result<Fate, String> {
     let (namespace, name) = (built.namespace().unwrap_or_default(), built.name_any());
     let what = |doing: &str| format!("{doing} {KIND} {namespace}/{name}");
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, resource);
     let found = api.get_opt(&name).await.map_err(|error| format!("{}: {}", what("reading"), told(&error)))?;
+    // Not before: whose it is can't be told without the KafkaTopic.
+    report.show(live);
     let is_recorded = matches!((request.records.get(&wanted.name), live), (Some(Record { id: Some(id), .. }), Some(live)) if *id == live.id);
     match &found {
         _ if request.adopt => {}
@@ -137,12 +144,21 @@ fn complaint(found: &DynamicObject) -> Option<String> {
     text("message").or_else(|| text("reason")).map(str::to_owned)
 }
 
-/// Deletes the KafkaTopics that are the platform's own, and with them the topics. Gives how many of them are still there.
+/// What becomes of the topics whose KafkaTopics are deleted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Topics {
+    /// They are deleted, too.
+    Go,
+    /// They stay as they are.
+    Stay,
+}
+
+/// Deletes the KafkaTopics that are the platform's own. Gives how many of them are still there.
 ///
 /// # Errors
 /// In a sentence, when the API server can't be asked, or refuses.
-pub(crate) async fn delete(client: &Client, built: &[DynamicObject]) -> Result<usize, String> {
-    let resource = served(client).await?;
+pub(crate) async fn delete(client: &Client, built: &[DynamicObject], topics: Topics) -> Result<usize, String> {
+    let Some(resource) = served(client).await? else { return Ok(0) };
     let mut left = 0;
     for built in built {
         let (namespace, name) = (built.namespace().unwrap_or_default(), built.name_any());
@@ -154,6 +170,16 @@ pub(crate) async fn delete(client: &Client, built: &[DynamicObject]) -> Result<u
         };
         left += 1;
         if live.metadata.deletion_timestamp.is_none() {
+            if topics == Topics::Stay {
+                // The Topic Operator leaves the topic of such a one alone, also when that goes.
+                let metadata = json!({ "uid": live.uid(), "annotations": { MANAGED: "false" } });
+                let patch = Patch::Merge(json!({ "metadata": metadata }));
+                match api.patch(&name, &PatchParams::default(), &patch).await {
+                    Ok(_) => metrics::written(KIND, "patch"),
+                    Err(kube::Error::Api(answer)) if answer.code == 404 => continue,
+                    Err(error) => return Err(told(error)),
+                }
+            }
             let preconditions = Preconditions { uid: live.uid(), resource_version: None };
             let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
             match api.delete(&name, &parameters).await {

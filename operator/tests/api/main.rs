@@ -41,6 +41,7 @@ mod scaling;
 mod state;
 mod strimzi;
 mod topics;
+mod topics_of_others;
 mod undecodable;
 mod walk;
 mod ways_in;

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use foodplatform_operator::api::{
     FoodPlatform,
-    condition::{READY, TOPICS_READY},
+    condition::{PAUSED, READY, TOPICS_READY},
 };
 use k8s_openapi::{
-    api::core::v1::Namespace, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    api::core::v1::{ConfigMap, Event, Namespace},
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
     Api, Client, ResourceExt as _,
@@ -108,11 +109,15 @@ async fn see_to(topics: &Api<DynamicObject>, kafka: &Kafka, topic: &DynamicObjec
     };
     let spec = &topic.data["spec"];
     let text = spec["topicName"].as_str().unwrap_or(&name);
+    let is_managed = topic.annotations().get("strimzi.io/managed").is_none_or(|managed| managed != "false");
     if topic.metadata.deletion_timestamp.is_some() {
-        if kafka.partitions(text) > 0 {
+        if is_managed && kafka.partitions(text) > 0 {
             kafka.delete(text).await;
         }
         topics.patch(&name, &parameters, &finalizers(json!([]))).await?;
+        return Ok(());
+    }
+    if !is_managed {
         return Ok(());
     }
     if topic.finalizers().is_empty() {
@@ -177,6 +182,81 @@ async fn topics_are_asked_for_by_kafka_topics_and_go_with_them() {
     assert_eq!(cluster.topics().list(&ListParams::default()).await.unwrap().items.len(), 0);
     assert_eq!(kafka.topics(&format!("{}.", world.namespace)), []);
     cluster.end().await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn kafka_topics_go_with_the_platform_whenever_that_is_deleted() {
+    let world = World::start("hasty").await;
+    let cluster = Cluster::start(&world.client).await;
+    for step in 0..8 {
+        world.shop(cluster.spec(&json!({ "deletionPolicy": "Delete" }))).await;
+        // Topics are looked at, asked for and made within these times.
+        sleep(Duration::from_millis(75) * step).await;
+        world.delete::<FoodPlatform>("shop").await;
+        world.gone().await;
+        // A check that went on would make some now.
+        sleep(Duration::from_millis(500)).await;
+        let left = cluster.topics().list(&ListParams::default()).await.unwrap().items.len();
+        let topics = Kafka::connect().topics(&format!("{}.", world.namespace));
+        assert_eq!((left, topics), (0, vec![]), "deleted after step {step}");
+    }
+    cluster.end().await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn topics_from_before_strimzi_was_asked_for_them_go_with_the_platform() {
+    let world = World::start("before").await;
+    let cluster = Cluster::start(&world.client).await;
+    world.shop(json!({ "kafka": { "deletionPolicy": "Delete" } })).await;
+    world.ready().await;
+    // Nothing is asked of Strimzi while it is paused.
+    let mut spec = cluster.spec(&json!({}));
+    spec["paused"] = json!(true);
+    world.patch::<FoodPlatform>("shop", json!({ "spec": spec })).await;
+    world.shop_when("paused", |shop| is(shop, PAUSED, "True", "Paused")).await;
+    world.delete::<FoodPlatform>("shop").await;
+    world.gone().await;
+    assert_eq!(Kafka::connect().topics(&format!("{}.", world.namespace)), []);
+    eventually("what was deleted", || async {
+        let events = world.api::<Event>().list(&ListParams::default()).await.unwrap();
+        events.iter().any(|event| event.message.as_deref() == Some("deleted 8 topics")).then_some(())
+    })
+    .await;
+    cluster.end().await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn topics_stay_when_another_is_asked_for_them() {
+    let world = World::start("leaving").await;
+    let (one, other) = (Cluster::start(&world.client).await, Cluster::start(&world.client).await);
+    world.shop(one.spec(&json!({ "deletionPolicy": "Delete" }))).await;
+    let ids = |shop: &FoodPlatform| -> Vec<_> {
+        shop.status.iter().flat_map(|status| &status.topics).map(|topic| topic.topic_id.clone()).collect()
+    };
+    let before = ids(&world.ready().await);
+    let count = async |cluster: &Cluster| cluster.topics().list(&ListParams::default()).await.unwrap().items.len();
+    let direct = json!({ "kafka": { "topicManagement": Value::Null, "strimzi": Value::Null } });
+    for (spec, counts) in [(other.spec(&json!({})), (0, 8)), (direct, (0, 0))] {
+        world.patch::<FoodPlatform>("shop", json!({ "spec": spec })).await;
+        eventually("KafkaTopics where they are wanted", || async {
+            ((count(&one).await, count(&other).await) == counts).then_some(())
+        })
+        .await;
+        let shop = world.shop_when("ready", |shop| is(shop, TOPICS_READY, "True", "TopicsReady")).await;
+        assert_eq!(ids(&shop), before);
+    }
+    world.ready().await;
+    let recorded = world.get::<ConfigMap>("shop-topics").await.unwrap();
+    assert!(recorded.annotations().is_empty(), "{:?}", recorded.annotations());
+
+    world.delete::<FoodPlatform>("shop").await;
+    world.gone().await;
+    assert_eq!(Kafka::connect().topics(&format!("{}.", world.namespace)), []);
+    one.end().await;
+    other.end().await;
     world.end().await;
 }
 

@@ -1,13 +1,17 @@
 //! Topics in the real Kafka.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use foodplatform_operator::api::{
     FoodPlatform, TopicState, TopicStatus,
     condition::{READY, STALLED, TOPICS_READY},
 };
+use futures::TryStreamExt as _;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
-use kube::{ResourceExt as _, api::ListParams};
+use kube::{
+    ResourceExt as _,
+    api::{ListParams, WatchEvent, WatchParams},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -15,7 +19,7 @@ use crate::{
     interference::{Interference, Plan},
     kafka::Kafka,
     kubelet::Fate,
-    world::{World, eventually, is, kafka, message},
+    world::{World, eventually, is, is_current, kafka, message},
 };
 
 #[tokio::test]
@@ -137,6 +141,31 @@ async fn a_topic_that_kafka_refuses_is_named() {
         )
         .await;
     world.ready().await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_platform_is_not_ready_before_a_new_setting_is_made() {
+    let world = World::start("setting").await;
+    world.shop(json!({})).await;
+    let shop = world.ready().await;
+    let version = shop.resource_version().unwrap();
+    let config = json!({ "segment.bytes": "nonsense" });
+    let wish = json!({ "spec": { "kafka": { "topics": { "menu": { "config": config } } } } });
+    let wished = world.patch::<FoodPlatform>("shop", wish).await.metadata.generation;
+    let shops = world.api::<FoodPlatform>();
+    let mut news = pin!(shops.watch(&WatchParams::default().timeout(60), &version).await.unwrap());
+    let is_refused = |shop: &FoodPlatform| is(shop, TOPICS_READY, "False", "TopicRefused");
+    while let Some(event) = news.try_next().await.unwrap() {
+        let WatchEvent::Modified(shop) = event else { continue };
+        if is_current(&shop) && shop.metadata.generation == wished {
+            assert!(!is(&shop, READY, "True", "Ready"), "{:?}", shop.status);
+            if is_refused(&shop) {
+                break;
+            }
+        }
+    }
+    world.shop_when("refused", is_refused).await;
     world.end().await;
 }
 

@@ -95,14 +95,14 @@ pub(super) fn status(previous: &FoodPlatformStatus, seen: &Observation<'_>, now:
     let mut conditions = Vec::new();
     if let Some(platform) = seen.platform {
         let topics = topics::view(seen.topics);
-        if let topics::View::Hindered(obstacle) = &topics {
-            obstacles.push(obstacle.clone());
-        }
         // A restart of the operator is no news: it was good for this very spec.
         let was_good = find(previous, condition::TOPICS_READY)
             .is_some_and(|was| was.status == "True" && was.observed_generation == Some(seen.generation));
-        if topics == topics::View::Unknown && !was_good && !seen.paused {
-            progress.push("the topics are being checked".to_owned());
+        match &topics {
+            topics::View::Hindered(obstacle) => obstacles.push(obstacle.clone()),
+            topics::View::Unknown if !was_good && !seen.paused => progress.push(TOPICS_CHECKED.to_owned()),
+            topics::View::Changing => progress.push(TOPICS_CHANGED.to_owned()),
+            topics::View::Unknown | topics::View::Ready(_) => {}
         }
         conditions.push(topics_ready(previous, &topics, seen.generation));
         if let Some(Err(Silent(sentence))) = &seen.database {
@@ -173,6 +173,10 @@ pub(super) async fn write_deleting(context: &Context, resource: &FoodPlatform, w
     if after == before { Ok(()) } else { write(context, resource, &after).await }
 }
 
+/// What is said of topics of which nothing is known yet.
+const TOPICS_CHECKED: &str = "the topics are being checked";
+/// What is said of topics that are about to be other than they are.
+const TOPICS_CHANGED: &str = "the topics are being changed";
 /// What a paused platform is told to be.
 const PAUSED: &str = "paused: nothing is created, changed or deleted until spec.paused is removed";
 
@@ -247,11 +251,11 @@ fn topics_ready(previous: &FoodPlatformStatus, topics: &topics::View, generation
         // They were good, and are being looked at again.
         topics::View::Unknown => match find(previous, condition::TOPICS_READY) {
             Some(condition) if condition.status == "True" => condition.clone(),
-            _ => {
-                let message = "the topics are being checked";
-                new(condition::TOPICS_READY, "Unknown", Reason::Progressing, message, generation)
-            }
+            _ => new(condition::TOPICS_READY, "Unknown", Reason::Progressing, TOPICS_CHECKED, generation),
         },
+        topics::View::Changing => {
+            new(condition::TOPICS_READY, "Unknown", Reason::Progressing, TOPICS_CHANGED, generation)
+        }
     }
 }
 

@@ -225,6 +225,26 @@ fn a_restart_of_the_operator_keeps_what_was_known_of_topics() {
 }
 
 #[test]
+fn topics_that_are_about_to_be_changed_are_not_as_asked_for() {
+    let (platform, children) = (platform(), deployments(2));
+    let topics = good(&platform);
+    let before = after(&FoodPlatformStatus::default(), &seen(&platform, &topics, &children));
+    let mut reports = topics.clone().unwrap();
+    reports[0].fate = Fate::Announced;
+    let announced = Ok(reports);
+    let during = after(&before, &seen(&platform, &announced, &children));
+    assert_eq!(told(&during, condition::READY), ("False", "Progressing", "the topics are being changed"));
+    assert_eq!(told(&during, condition::TOPICS_READY), ("Unknown", "Progressing", "the topics are being changed"));
+    assert_eq!(during.topics[0].state, crate::api::TopicState::Differs);
+
+    // It wasn't good for this spec: the check that follows is no mere look.
+    let changing = after(&during, &Observation { topics: None, ..seen(&platform, &topics, &children) });
+    assert_eq!(told(&changing, condition::READY), ("False", "Progressing", "the topics are being checked"));
+    assert_eq!(told(&changing, condition::TOPICS_READY).0, "Unknown");
+    assert_eq!(told(&after(&changing, &seen(&platform, &topics, &children)), condition::READY).0, "True");
+}
+
+#[test]
 fn an_invalid_spec_leaves_what_is_known_of_the_rest() {
     let (platform, children) = (platform(), deployments(2));
     let topics = good(&platform);

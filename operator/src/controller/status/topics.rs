@@ -12,6 +12,8 @@ use crate::{
 pub(super) enum View {
     /// They have not been checked yet for this spec.
     Unknown,
+    /// Some of them are about to be made or changed.
+    Changing,
     /// They are there; what can't be as asked for, in sentences.
     Ready(Vec<String>),
     /// Something is in the way.
@@ -36,8 +38,8 @@ pub(super) fn view(outcome: Option<&Outcome>) -> View {
             if !refused.is_empty() {
                 return View::Hindered(Obstacle::new(Reason::TopicRefused, refused.join("; ")));
             }
-            if reports.iter().any(|report| report.fate == Fate::Announced && report.id.is_none()) {
-                return View::Unknown;
+            if reports.iter().any(|report| report.fate == Fate::Announced) {
+                return View::Changing;
             }
             View::Ready(differ.into_iter().map(str::to_owned).collect())
         }
