@@ -39,7 +39,7 @@ impl Binaries {
             let kafka = scope.spawn(|| kafka(cache, progress));
             let kubernetes = kubernetes(cache, progress)?;
             let addons = addons(cache, progress)?;
-            let helm = go_program(cache, progress, "helm", HELM)?;
+            let helm = helm(cache, progress)?;
             let kafka = kafka.join().map_err(|_| anyhow!("the build of Kafka panicked"))??;
             Ok(Self {
                 kubectl: kubernetes.join("kubectl"),
@@ -67,11 +67,14 @@ impl Binaries {
     }
 }
 
+/// The major and the minor part of the version of Kubernetes.
+fn kubernetes_version() -> Result<(&'static str, &'static str)> {
+    let parts = KUBERNETES_VERSION.split_once('.').and_then(|(major, rest)| Some((major, rest.split_once('.')?.0)));
+    parts.context("the version of Kubernetes has no minor part")
+}
+
 fn kubernetes(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
-    let (major, minor) = KUBERNETES_VERSION
-        .split_once('.')
-        .and_then(|(major, rest)| Some((major, rest.split_once('.')?.0)))
-        .context("the version of Kubernetes has no minor part")?;
+    let (major, minor) = kubernetes_version()?;
     let version = "k8s.io/component-base/version";
     let flags = format!(
         "-s -w -X {version}.gitVersion=v{KUBERNETES_VERSION} -X {version}.gitMajor={major} -X {version}.gitMinor={minor} \
@@ -80,6 +83,16 @@ fn kubernetes(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
     go_module(cache, progress, "kubernetes", &flags, |directory| {
         symlink("kubernetes", directory.join("kubectl")).context("cannot link kubectl")
     })
+}
+
+/// Helm, which takes clusters that it doesn't ask, as for templates, for such of that version.
+fn helm(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
+    let (major, minor) = kubernetes_version()?;
+    let versions = ["chartutil", "lint/rules"].map(|package| {
+        let package = format!("helm.sh/helm/v3/pkg/{package}");
+        format!("-X {package}.k8sVersionMajor={major} -X {package}.k8sVersionMinor={minor}")
+    });
+    go_program(cache, progress, "helm", HELM, &format!("-s -w {}", versions.join(" ")))
 }
 
 fn addons(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
@@ -112,11 +125,17 @@ pub(crate) fn go_module(
 }
 
 /// Builds a program of someone else's Go module, `MODULE/PACKAGE@VERSION`, into a binary `name`.
-pub(crate) fn go_program(cache: &Cache, progress: &Progress, name: &str, package: &str) -> Result<PathBuf> {
-    let key = checksum(&[], &[package])?;
+pub(crate) fn go_program(
+    cache: &Cache,
+    progress: &Progress,
+    name: &str,
+    package: &str,
+    flags: &str,
+) -> Result<PathBuf> {
+    let key = checksum(&[], &[package, flags])?;
     let entry = cache.entry(name, &key, |directory| {
         let step = progress.step(&format!("build {name}"));
-        go(&step, &["install", "-v", "-trimpath", "-ldflags", "-s -w", package], directory, Some(directory))?;
+        go(&step, &["install", "-v", "-trimpath", "-ldflags", flags, package], directory, Some(directory))?;
         step.done("");
         Ok(())
     })?;

@@ -42,7 +42,7 @@ pub fn check_jsonschema(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
 /// # Errors
 /// When it cannot be built, with Go's own words.
 pub fn actionlint(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
-    go_program(cache, progress, "actionlint", ACTIONLINT)
+    go_program(cache, progress, "actionlint", ACTIONLINT, "-s -w")
 }
 
 /// Installs what our directory `name` requires, and gives a command that runs `module` of it.

@@ -19,7 +19,7 @@ impl Progress {
         Self { bars: stderr().is_terminal().then(MultiProgress::new) }
     }
 
-    /// Begins a step. It ends with [`Step::done`]; a step that is dropped without it has failed.
+    /// Begins a step, which is told at once. It ends with [`Step::done`]; a step that is dropped without it has failed.
     pub fn step(&self, name: &str) -> Step {
         let bar = self.bars.as_ref().map(|bars| {
             let bar = bars.add(ProgressBar::new_spinner());
@@ -31,6 +31,9 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });
+        if bar.is_none() {
+            self.line(&format!("… {name}"));
+        }
         Step { bars: self.bars.clone(), bar, name: name.to_owned(), started: Instant::now(), ended: false }
     }
 

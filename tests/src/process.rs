@@ -195,12 +195,22 @@ impl Plan {
     /// # Panics
     /// When it fails.
     pub fn run(&self, arguments: &[&str]) -> String {
+        self.try_run(arguments).unwrap_or_else(|said| panic!("{} {arguments:?}: {said}", self.service))
+    }
+
+    /// The same of a command that may fail.
+    ///
+    /// # Errors
+    /// When it does: what it says.
+    ///
+    /// # Panics
+    /// When it can't be started.
+    pub fn try_run(&self, arguments: &[&str]) -> Result<String, String> {
         let mut command = self.command(arguments[0]);
-        let output = command.args(&arguments[1..]).stdout(Stdio::piped()).output();
+        let output = command.args(&arguments[1..]).stdout(Stdio::piped()).stderr(Stdio::piped()).output();
         let output = output.unwrap_or_else(|error| panic!("starting {}: {error}", self.service));
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{} {arguments:?}: {text}\n{}", self.service, tail(&self.output));
-        text
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) fn write(check: bool) -> Result<()> {
         // Run, not linked: the operator with its C libraries would have to be built before any command could start.
         let mut generator = Command::new("cargo");
         generator
-            .args(["run", "--quiet", "--package", "foodplatform-operator", "--bin", "crdgen"])
+            .args(["run", "--package", "foodplatform-operator", "--bin", "crdgen"])
             .args(arguments)
             .current_dir(repository());
         let expected = run(&mut generator)?;

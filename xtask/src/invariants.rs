@@ -21,7 +21,7 @@ pub(crate) fn check(instance: &Instance) -> Result<()> {
     let target = Target::local(instance, &binaries);
     let mut command = Command::new("cargo");
     // Run, not linked: the tests with their C libraries would have to be built before any command could start.
-    command.args(["run", "--quiet", "--package", "tests", "--bin", "invariants", "--"]).current_dir(repository());
+    command.args(["run", "--package", "tests", "--bin", "invariants", "--"]).current_dir(repository());
     let mut forwards = vec![];
     for service in ["order", "cook", "delivery", "mypage"] {
         // Past the gateway, which lets only customers' requests in.

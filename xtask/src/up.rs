@@ -149,9 +149,6 @@ fn hints(kubectl: &str, gateway: &str) {
     let namespace = platform::NAMESPACE;
     println!("Worth trying:");
     println!("  {kubectl} get foodplatforms -A -o wide");
-    println!(
-        "  {kubectl} -n {namespace} scale deployment {}-cook --replicas=0   # and see the operator undo it",
-        platform::NAME
-    );
+    println!("  {kubectl} -n {namespace} delete service {}-cook   # and see the operator put it back", platform::NAME);
     println!("  curl {gateway}/mypages?customerId=kim");
 }

@@ -56,15 +56,20 @@ fn is_held(resource: &impl Resource) -> bool {
     resource.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
 }
 
-/// Sees to it that a platform whose topics are to go with it is held when it is deleted, and no other one.
+/// Sees to it that a platform whose topics are to go with it is held when it is deleted, and no other one. Gives whether it
+/// is still there.
 ///
 /// # Errors
 /// When the API server can't be asked, or refuses.
-pub(super) async fn hold(context: &Context, resource: &FoodPlatform, platform: &Platform) -> Result<(), Error> {
+pub(super) async fn hold(context: &Context, resource: &FoodPlatform, platform: &Platform) -> Result<bool, Error> {
     if !is_to_change(resource, platform) {
-        return Ok(());
+        return Ok(true);
     }
-    set_held(context, resource, !is_held(resource)).await
+    match set_held(context, resource, !is_held(resource)).await {
+        Ok(()) => Ok(true),
+        Err(error) if error.is_gone() => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Goes on with the deletion of a platform.
@@ -78,7 +83,7 @@ pub(super) async fn go_on(context: &Context, resource: &FoodPlatform) -> Result<
     }
     let Ok(platform) = validate(resource) else { return let_go_unread(context, resource).await };
     if !is_to_delete(&platform) || is_orphaning(context, resource, &platform) {
-        set_held(context, resource, false).await?;
+        release(context, resource).await?;
         return Ok(Action::await_change());
     }
     let (waits_for, failure) = match delete(context, &platform).await {
@@ -90,7 +95,7 @@ pub(super) async fn go_on(context: &Context, resource: &FoodPlatform) -> Result<
                 let why = format!("who made {} is not known", unsure.join(", "));
                 return let_go(context, resource, &why).await;
             }
-            set_held(context, resource, false).await?;
+            release(context, resource).await?;
             return Ok(Action::await_change());
         }
         Ok(Left::Some(waits_for)) => (waits_for, None),
@@ -230,8 +235,16 @@ async fn let_go(context: &Context, resource: &impl Resource<DynamicType = ()>, w
     let note = format!("topics may be left in Kafka, for {why}: delete them by hand if nobody needs them");
     let reference = resource.object_ref(&());
     events::publish(&context.recorder, &reference, EventType::Warning, "TopicsLeft", "Delete", note).await;
-    set_held(context, resource, false).await?;
+    release(context, resource).await?;
     Ok(Action::await_change())
+}
+
+/// Lets it go, unless it has gone already.
+async fn release(context: &Context, resource: &impl Resource) -> Result<(), Error> {
+    match set_held(context, resource, false).await {
+        Err(error) if error.is_gone() => Ok(()),
+        released => released,
+    }
 }
 
 async fn set_held(context: &Context, resource: &impl Resource, held: bool) -> Result<(), Error> {
@@ -247,11 +260,8 @@ async fn set_held(context: &Context, resource: &impl Resource, held: bool) -> Re
     let patch = Patch::Merge(json!({ "metadata": metadata }));
     let api = context.api::<FoodPlatform>(&namespace);
     let what = || format!("changing the finalizers of FoodPlatform {namespace}/{name}");
-    match request(Step::Finalize, what, api.patch_metadata(&name, &PatchParams::default(), &patch)).await {
-        Ok(_) => metrics::written("FoodPlatform", "patch"),
-        Err(error) if error.is_gone() => {}
-        Err(error) => return Err(error),
-    }
+    request(Step::Finalize, what, api.patch_metadata(&name, &PatchParams::default(), &patch)).await?;
+    metrics::written("FoodPlatform", "patch");
     Ok(())
 }
 

@@ -107,6 +107,13 @@ impl Error {
         self.answer().is_some_and(|answer| causes(answer).iter().any(|cause| cause.reason == "NamespaceTerminating"))
     }
 
+    /// Whether the API server has yet to learn of the platforms' own kind, which has just been defined: with
+    /// OwnerReferencesPermissionEnforcement nothing can be owned until then, some ten seconds later.
+    #[must_use]
+    pub(crate) fn is_ahead_of_kind(&self) -> bool {
+        self.refusal().is_some_and(|words| words.contains("cannot find RESTMapping for"))
+    }
+
     /// Whether the API server refuses this very request, so that repeating it changes nothing unless somebody acts.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
@@ -160,5 +167,13 @@ mod tests {
         assert_eq!(error.to_string(), "applying ConfigMap food/shop-cook: exceeded quota");
         assert_eq!(error.refusal(), Some("exceeded quota"));
         assert_eq!(refused("").to_string(), "applying ConfigMap food/shop-cook: 403 Forbidden");
+    }
+
+    #[test]
+    fn a_kind_that_the_api_server_has_yet_to_learn_of_is_no_lack_of_rights() {
+        let words = "configmaps \"shop-cook\" is forbidden: cannot set blockOwnerDeletion in this case because cannot find \
+                     RESTMapping for APIVersion foodplatform.dev/v1alpha1 Kind FoodPlatform: no matches for kind";
+        assert!(refused(words).is_ahead_of_kind());
+        assert!(!refused("configmaps \"shop-cook\" is forbidden: User can't").is_ahead_of_kind());
     }
 }

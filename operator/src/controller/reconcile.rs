@@ -87,6 +87,10 @@ async fn reconcile_platform(context: &Context, resource: &FoodPlatform) -> Resul
             failure = bring_about(context, resource, platform, &mut known, &mut report).await.err();
         }
     }
+    if report.is_gone {
+        // Its watch is about to tell.
+        return Ok(Action::await_change());
+    }
     let (reference, changes) = (resource.object_ref(&()), mem::take(&mut report.changes));
     if let Some(error) = failure.take_if(|error| error.is_stale() && context.failures(&uid) < STALE_AT_MOST) {
         // What was seen is past already, and so would be a status that tells of it.
@@ -163,7 +167,10 @@ async fn bring_about(
     report: &mut Report,
 ) -> Result<(), Error> {
     // Before there is anything that has to go first.
-    deletion::hold(context, resource, platform).await?;
+    if !deletion::hold(context, resource, platform).await? {
+        report.is_gone = true;
+        return Ok(());
+    }
     let kafka = dereference::kafka(context, platform).await?;
     if let Ok(connection) = &kafka
         && report.take_in(platform, topics::place_kafka_topics(context, platform).await)?

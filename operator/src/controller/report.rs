@@ -21,6 +21,8 @@ use crate::{
 pub(super) const AT_ONCE: usize = 4;
 /// Before looking again at what is on its way out.
 const LEAVING: Duration = Duration::from_secs(60);
+/// Before asking an API server again that has yet to learn of a kind.
+const LEARNING: Duration = Duration::from_secs(2);
 
 /// What the steps met and did.
 #[derive(Default)]
@@ -30,6 +32,8 @@ pub(super) struct Report {
     pub held: Vec<(FoodService, String)>,
     pub notes: Vec<String>,
     pub changes: Changes,
+    /// Whether the platform itself is no longer there.
+    pub is_gone: bool,
     /// Whether nothing can be made any more, for the namespace is being deleted.
     pub is_namespace_leaving: bool,
     /// Whether the database answers, as far as it could be asked.
@@ -46,6 +50,14 @@ impl Report {
     /// The children of services that don't have to wait.
     pub(super) fn without_held(&self, children: &[Child]) -> Vec<Child> {
         children.iter().filter(|child| !self.is_held(child.service)).cloned().collect()
+    }
+
+    fn wait_for_kind(&mut self) {
+        let sentence = "the API server has yet to take in the definition of FoodPlatforms";
+        if !self.progress.iter().any(|told| told == sentence) {
+            self.progress.push(sentence.to_owned());
+        }
+        self.look_again_in(LEARNING);
     }
 
     fn hold_for(&mut self, child: &Child) {
@@ -66,6 +78,7 @@ impl Report {
                 self.progress.push(format!("namespace {} is being deleted", platform.namespace));
                 self.is_namespace_leaving = true;
             }
+            Err(Failure::Error(error)) if error.is_ahead_of_kind() => self.wait_for_kind(),
             Err(Failure::Error(error)) if error.is_refusal() => {
                 self.obstacles.push(Obstacle::new(Reason::ApplyFailed, error.to_string()));
             }
@@ -122,6 +135,10 @@ impl Report {
                 }
                 Err(Failure::Error(error)) if error.is_gone() && is_optional(child) => {
                     self.obstacles.push(kind_missing(child));
+                    self.hold_for(child);
+                }
+                Err(Failure::Error(error)) if error.is_ahead_of_kind() => {
+                    self.wait_for_kind();
                     self.hold_for(child);
                 }
                 Err(Failure::Error(error)) if error.is_refusal() => {

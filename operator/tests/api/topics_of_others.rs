@@ -85,7 +85,8 @@ async fn those_that_somebody_else_looks_after_now_stay() {
     world.shop(json!({ "kafka": { "deletionPolicy": "Delete" } })).await;
     world.ready().await;
     // It is held still, since a paused one is left as it is.
-    let external = json!({ "spec": { "paused": true, "kafka": { "topicManagement": "External" } } });
+    let kafka = json!({ "topicManagement": "External", "deletionPolicy": Value::Null });
+    let external = json!({ "spec": { "paused": true, "kafka": kafka } });
     world.patch::<FoodPlatform>("shop", external).await;
     world.shop_when("paused", |shop| is(shop, PAUSED, "True", "Paused")).await;
     world.delete::<FoodPlatform>("shop").await;

@@ -79,6 +79,10 @@ pub(crate) async fn run(settings: KafkaSettings, action: Action) -> anyhow::Resu
     let letters = tokio::task::spawn_blocking(move || read(&reading, &reader)).await??;
     match action {
         Action::List => {
+            if letters.is_empty() {
+                // Beside the list, which is for programs, too.
+                writeln!(io::stderr(), "there are no dead letters of this service")?;
+            }
             let mut out = io::stdout().lock();
             for letter in &letters {
                 writeln!(out, "{}", serde_json::to_string(&Shown::of(letter))?)?;

@@ -111,25 +111,26 @@ pub fn run<S: Service>() -> ExitCode {
             .try_get_matches_from(arguments)
             .and_then(|matches| Command::<S::Settings, S::Tool>::from_arg_matches(&matches))
             .unwrap_or_else(|error| error.exit());
-    let logs = match &command {
-        Command::Serve { common, .. } => common.logs.clone(),
-        Command::Migrate { logs, .. } => LogSettings { log_dir: None, ..logs.clone() },
+    let (logs, is_for_people) = match &command {
+        Command::Serve { common, .. } => (common.logs.clone(), false),
+        Command::Migrate { logs, .. } => (LogSettings { log_dir: None, ..logs.clone() }, false),
         // What they print is for a person, or for a pipe.
-        Command::DeadLetters { .. } | Command::Own(_) | Command::Openapi => LogSettings::quiet(),
+        Command::DeadLetters { .. } | Command::Own(_) | Command::Openapi => (LogSettings::quiet(), true),
     };
     let telemetry = match Telemetry::start(S::NAME, &logs) {
         Ok(telemetry) => Arc::new(telemetry),
         Err(error) => {
             // Nothing else can be told where there is no log yet.
-            #[expect(clippy::print_stderr, reason = "the log could not be started")]
-            {
-                eprintln!("error: {error:#}");
-            }
+            say(&error);
             return ExitCode::FAILURE;
         }
     };
     let code = match execute::<S>(command, Arc::clone(&telemetry)) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_for_people => {
+            say(&error);
+            ExitCode::FAILURE
+        }
         Err(error) => {
             error!(error = format!("{error:#}"), "the service ends");
             ExitCode::FAILURE
@@ -137,6 +138,12 @@ pub fn run<S: Service>() -> ExitCode {
     };
     telemetry.finish();
     code
+}
+
+/// Tells a person what went wrong.
+#[expect(clippy::print_stderr, reason = "it is not for the log")]
+fn say(error: &anyhow::Error) {
+    eprintln!("error: {error:#}");
 }
 
 fn execute<S: Service>(command: Command<S::Settings, S::Tool>, telemetry: Arc<Telemetry>) -> anyhow::Result<()> {

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use anyhow::Context as _;
 use chassis::{
     Tool,
     client::{BaseUrl, BreakerSettings, Client, Limits},
@@ -57,10 +58,12 @@ impl Tool for Tools {
         let Self::Rebuild(settings) = self;
         let views = Views(Database::connect_lazily("mypage", &settings.database, &MIGRATIONS)?);
         // An order is known before what became of it: nobody sees a view without its beginning for long.
-        views.page_through(settings.order_url, "/orders", |order: OrderSnapshot| Event::Ordered(order)).await?;
-        views.page_through(settings.cook_url, "/cooks", |cook: CookSnapshot| Event::CookStarted(cook)).await?;
+        let order = |order: OrderSnapshot| Event::Ordered(order);
+        let cook = |cook: CookSnapshot| Event::CookStarted(cook);
         let delivery = |delivery: DeliverySnapshot| Event::DeliveryStarted(delivery);
-        views.page_through(settings.delivery_url, "/deliveries", delivery).await?;
+        views.page_through("order", settings.order_url, "/orders", order).await?;
+        views.page_through("cook", settings.cook_url, "/cooks", cook).await?;
+        views.page_through("delivery", settings.delivery_url, "/deliveries", delivery).await?;
         views.replay(&settings.kafka).await
     }
 }
@@ -83,15 +86,17 @@ impl Views {
     /// Merges a whole list of an owner's. `event` is any one that carries the owner's part: the views keep the part.
     async fn page_through<T: DeserializeOwned>(
         &self,
-        owner: BaseUrl,
+        owner: &'static str,
+        url: BaseUrl,
         path: &str,
         event: impl Fn(T) -> Event,
     ) -> anyhow::Result<()> {
-        let client = Client::new("owner", owner, BreakerSettings::DEFAULT, LIMITS);
+        let client = Client::new(owner, url, BreakerSettings::DEFAULT, LIMITS);
         let (mut cursor, mut seen, mut changed) = (String::new(), 0, 0);
         loop {
             // A cursor holds characters of ids and dots alone.
-            let page: Page<T> = client.get(&format!("{path}?limit={PAGE}{cursor}")).await?;
+            let page = client.get(&format!("{path}?limit={PAGE}{cursor}")).await;
+            let page: Page<T> = page.with_context(|| format!("cannot read {path} of {owner}"))?;
             seen += page.items.len();
             changed += self.merge(page.items.into_iter().map(&event)).await?;
             match page.next {

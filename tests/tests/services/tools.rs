@@ -105,8 +105,10 @@ async fn lost_views_are_filled_again() {
     let schema = platform.schema(Service::Mypage).to_owned();
     platform.database.execute(&format!("TRUNCATE {schema}.views")).await.expect("an empty table");
     platform.restart(Service::Mypage).await;
-    platform.restart(Service::Order).await;
     let mypage = platform.process(Service::Mypage).plan().clone();
+    let said = tokio::task::block_in_place(|| mypage.try_run(&["rebuild"])).expect_err("order is away");
+    assert!(said.starts_with("error: cannot read /orders of order: "), "{said}");
+    platform.restart(Service::Order).await;
     tokio::task::block_in_place(|| mypage.run(&["rebuild"]));
     for (order, before) in orders.iter().zip(&before).take(3) {
         let after = platform.api.mypage(order).await.expect(200);
