@@ -63,7 +63,8 @@ pub(super) fn tag() -> Rule {
 
 pub(super) fn image() -> Rule {
     matches(
-        "^[A-Za-z0-9][A-Za-z0-9._:/-]*(@sha256:[a-f0-9]{64})?$",
+        "^([A-Za-z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*\
+         (:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[a-f0-9]{64})?$",
         "image: a full image name, such as ghcr.io/example/order:1.4.0 or one with @sha256:DIGEST",
     )
 }

@@ -13,6 +13,7 @@ use super::{
     platform::{Platform, ServiceSettings},
     pod,
 };
+use crate::api::Mesh;
 
 /// The checksum of the pod template that a Job was made with.
 pub const TEMPLATE_CHECKSUM: &str = "foodplatform.dev/template-checksum";
@@ -33,9 +34,14 @@ pub(super) fn build(
         service,
         &[&[settings.image.as_str(), schema.as_str()], &database.parts()[..], &[known]].concat(),
     );
+    let mut its_labels = labels::of_pod(platform, settings, labels::ROLE_MIGRATE);
+    if platform.mesh == Mesh::Istio {
+        // A proxy beside it might run on when it has ended, so that the Job would never complete.
+        its_labels.entry("sidecar.istio.io/inject".to_owned()).or_insert_with(|| "false".to_owned());
+    }
     let template = PodTemplateSpec {
         metadata: Some(ObjectMeta {
-            labels: Some(labels::of_pod(platform, settings, labels::ROLE_MIGRATE)),
+            labels: Some(its_labels),
             annotations: settings.pods.annotations.clone(),
             ..Default::default()
         }),

@@ -295,11 +295,12 @@ fn affinity(service: FoodService, given: &Value) -> Result<Affinity, InvalidPlat
     }
 }
 
-/// The path of the first part of `given` that is not in `read`.
+/// The path of the first part of `given` that is not in `read`. Null is no part.
 fn unknown(path: &str, given: &Value, read: &Value) -> Option<String> {
     match (given, read) {
         (Value::Object(given), Value::Object(read)) => given.iter().find_map(|(key, value)| match read.get(key) {
             Some(read) => unknown(&format!("{path}.{key}"), value, read),
+            None if value.is_null() => None,
             None => Some(format!("{path}.{key}")),
         }),
         (Value::Array(given), Value::Array(read)) => {

@@ -7,7 +7,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 
 use super::obstacle::Obstacle;
 use crate::{
-    api::{FailedRollout, FoodPlatformStatus, OnFailure, Reason, ServiceStatus},
+    api::{FailedRollout, FoodPlatformStatus, FoodService, OnFailure, Reason, ServiceStatus},
     build::{Platform, ServiceSettings},
 };
 
@@ -42,7 +42,10 @@ pub(super) fn failure(
     }
     let exceeded = deadline_exceeded(deployment)?;
     let has_a_way_back = last_ready_image.is_some_and(|last| last != settings.image);
-    (on_failure == OnFailure::Rollback && has_a_way_back && image(deployment) == Some(&settings.image)).then(|| {
+    (on_failure == OnFailure::Rollback
+        && has_a_way_back
+        && image(settings.service, deployment) == Some(&settings.image))
+    .then(|| {
         let message = trouble.map_or(exceeded, |trouble| trouble.message.as_str());
         FailedRollout { image: settings.image.clone(), message: message.chars().take(LONGEST).collect() }
     })
@@ -64,9 +67,10 @@ pub(super) fn rolled_back(settings: &ServiceSettings) -> Option<Obstacle> {
     ))
 }
 
-/// The image that a Deployment asks for.
-pub(super) fn image(deployment: &Deployment) -> Option<&String> {
-    deployment.spec.as_ref()?.template.spec.as_ref()?.containers.first()?.image.as_ref()
+/// The image that a service's Deployment asks for. Others may have put containers beside the service's own.
+pub(super) fn image(service: FoodService, deployment: &Deployment) -> Option<&String> {
+    let containers = &deployment.spec.as_ref()?.template.spec.as_ref()?.containers;
+    containers.iter().find(|container| container.name == service.as_str())?.image.as_ref()
 }
 
 /// What the Deployment controller says of a rollout that made no progress within its deadline. Nothing while it has yet
@@ -85,7 +89,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::api::{FoodPlatform, FoodService};
+    use crate::api::FoodPlatform;
 
     fn platform(tag: &str, on_failure: &str) -> Platform {
         let resource: FoodPlatform = serde_json::from_value(json!({
@@ -118,7 +122,9 @@ mod tests {
     fn deployment(image: &str, generation: i64, observed: i64, progressing: &str) -> Deployment {
         serde_json::from_value(json!({
             "metadata": { "generation": generation },
-            "spec": { "selector": {}, "template": { "spec": { "containers": [{ "name": "order", "image": image }] } } },
+            "spec": { "selector": {}, "template": { "spec": { "containers": [
+                { "name": "debug", "image": "busybox" }, { "name": "order", "image": image },
+            ] } } },
             "status": { "observedGeneration": observed, "conditions": [
                 { "type": "Progressing", "status": progressing, "message": "too late" },
             ] },

@@ -63,7 +63,8 @@ fn images() {
     let image = |image: &str| json!({ "order": { "image": image } });
     let digest = format!("ghcr.io/a/order@sha256:{}", "0a".repeat(32));
     accepts("spec.services", &[image("order"), image("localhost:5000/order:dev"), image(&digest)]);
-    refuses("spec.services", &[image("a order"), image("order@sha256:1"), image("/order")], "image: ");
+    let bad = ["a order", "order@sha256:1", "/order", "ghcr.io/order:1:2", "ghcr.io/Order:1", "order:", "a//b"];
+    refuses("spec.services", &bad.map(image), "image: ");
 }
 
 #[test]

@@ -363,6 +363,9 @@ fn an_affinity_that_kubernetes_would_not_understand_is_refused() {
         misspelt.starts_with("spec.services.cook.affinity: Kubernetes knows no affinity.podAntiAffinity.required"),
         "{misspelt}"
     );
+    let mut with_null = smallest();
+    with_null["services"] = json!({ "cook": { "affinity": { "nodeAffinity": null, "podAntiAffinity": {} } } });
+    platform(with_null);
     let wrong = refused(json!({ "nodeAffinity": 1 }));
     assert!(wrong.starts_with("spec.services.cook.affinity: invalid type"), "{wrong}");
 }

@@ -68,7 +68,7 @@ pub(super) fn view(
         // With fewer than its fewest the autoscaler has yet to begin.
         Replicas::Automatic(autoscaling) => replicas.max(autoscaling.min),
     };
-    let image = rollout::image(deployment).unwrap_or(&settings.image).clone();
+    let image = rollout::image(name, deployment).unwrap_or(&settings.image).clone();
     // Until the Deployment controller has seen the last change, its numbers are about the one before.
     let current = seen.observed_generation >= deployment.metadata.generation;
     let updated = if current { seen.updated_replicas.unwrap_or(0) } else { 0 };
