@@ -51,8 +51,9 @@ pub struct ServiceSpec {
     #[schemars(length(min = 1, max = 512))]
     #[x_kube(validation = rules::image())]
     pub image: Option<String>,
-    /// How many pods run, 0 to 100. Either this or `autoscaling`. Default: 1 to begin with, and when the number that was
-    /// set here is removed; what autoscaling, or somebody who scales the Deployment, has made of it then stays.
+    /// How many pods run, 0 to 100. Either this or `autoscaling`. Default: 1 to begin with. When it is removed, the number
+    /// goes back to 1 if it was set from here, and stays if autoscaling, or somebody who scales the Deployment, had made
+    /// it that number already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub replicas: Option<i32>,

@@ -1,6 +1,12 @@
 //! What is wrong with a pod, in a sentence. Pure.
 
-use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::{
+    api::core::v1::{ContainerState, ContainerStatus, Pod},
+    apimachinery::pkg::apis::meta::v1::Time,
+};
 use kube::ResourceExt as _;
 use serde_json::Value;
 
@@ -12,6 +18,9 @@ use crate::{
 
 /// Restarts that a service may need while what it depends on starts up.
 const TOLERATED_RESTARTS: i32 = 2;
+
+/// How long a pod may be overdue that is to end. Then nobody waits for it any more: its node is dead, most likely.
+const OVERDUE: SignedDuration = SignedDuration::from_secs(60);
 
 /// The longest part of a container's last words that is shown.
 const LONGEST: usize = 400;
@@ -25,6 +34,18 @@ pub(super) fn is(pod: &Pod, service: FoodService, role: &str) -> bool {
 /// Whether the pod is ready to serve.
 pub fn is_ready(pod: &Pod) -> bool {
     condition(pod, "Ready").is_some_and(|(status, _)| status == "True")
+}
+
+/// How much longer a pod that is being deleted may still be at work.
+pub(super) fn drains_for(pod: &Pod, now: Timestamp) -> Option<Duration> {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    if matches!(phase, Some("Succeeded" | "Failed")) {
+        return None;
+    }
+    // By then its grace period is over: a pod's time of deletion lies ahead.
+    let Time(end) = pod.metadata.deletion_timestamp.as_ref()?;
+    let left = end.duration_since(now).saturating_add(OVERDUE);
+    Duration::try_from(left).ok().filter(|left| !left.is_zero())
 }
 
 /// Why a pod of a service doesn't become ready, if something is wrong with it. The sentence stays the same from one
@@ -165,6 +186,22 @@ mod tests {
         });
         let obstacle = trouble(FoodService::Order, &pod(&container(&crashed))).unwrap();
         assert_eq!(obstacle.message, "order: pod q-order-1 ends again and again: no topic");
+    }
+
+    #[test]
+    fn a_deleted_pod_drains_until_it_has_ended_or_should_have_long_since() {
+        let now: Timestamp = "2026-01-02T00:00:00Z".parse().unwrap();
+        let drains = |phase: &str, end: Option<&str>| {
+            let pod = json!({ "metadata": { "deletionTimestamp": end }, "status": { "phase": phase } });
+            drains_for(&serde_json::from_value(pod).unwrap(), now).map(|left| left.as_secs())
+        };
+        assert_eq!(drains("Running", None), None);
+        assert_eq!(drains("Running", Some("2026-01-02T00:00:20Z")), Some(80));
+        assert_eq!(drains("Running", Some("2026-01-01T23:59:30Z")), Some(30));
+        assert_eq!(drains("Running", Some("2026-01-01T23:59:00Z")), None, "its node is dead");
+        for ended in ["Succeeded", "Failed"] {
+            assert_eq!(drains(ended, Some("2026-01-02T00:00:20Z")), None);
+        }
     }
 
     #[test]

@@ -20,8 +20,8 @@ use crate::{
 const MOUNTED: [&str; 3] = ["ConfigMap", "PersistentVolumeClaim", "ServiceAccount"];
 
 /// Removes what carries the platform's label and owner reference and isn't among `children`. What pods may use is kept
-/// until everything is `settled`, that is until no pod of an older version runs, and all of the services in `blocked` is
-/// kept, for what takes its place isn't there. Returns what was removed.
+/// until everything is `settled`, that is until no pod of an older version runs or drains, and all of the services in
+/// `blocked` is kept, for what takes its place isn't there. Returns what was removed.
 ///
 /// # Errors
 /// When the API server can't be asked, or refuses.

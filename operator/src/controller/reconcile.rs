@@ -18,7 +18,7 @@ use super::{
     live::Guarded,
     migration::{self, Migration},
     obstacle::Obstacle,
-    prune,
+    pods, prune,
     report::{AT_ONCE, Report},
     rollout,
     status::{self, Observation},
@@ -223,7 +223,17 @@ async fn bring_about(
     if report.is_namespace_leaving {
         return Ok(());
     }
-    let settled = report.held.is_empty() && report.obstacles.is_empty() && is_rolled_out(context, platform, &children);
+    let now = Timestamp::now();
+    let pods = context.live.pods_of(&platform.namespace, &platform.name);
+    let drained_in = pods.iter().filter_map(|pod| pods::drains_for(pod, now)).max();
+    if let Some(wait) = drained_in {
+        // No event tells of a pod that isn't waited for any more.
+        report.look_again_in(wait);
+    }
+    let settled = report.held.is_empty()
+        && report.obstacles.is_empty()
+        && drained_in.is_none()
+        && is_rolled_out(context, platform, &children);
     let removed = prune::prune(context, platform, &children, settled, &blocked).await?;
     report.changes.deleted.extend(removed);
     Ok(())
@@ -287,7 +297,7 @@ async fn migrate(
     Ok(state)
 }
 
-/// Whether every Deployment runs nothing but what was built.
+/// Whether every Deployment runs nothing but what was built. Pods that are being deleted don't count any more.
 fn is_rolled_out(context: &Context, platform: &Platform, children: &Children) -> bool {
     children.workloads.iter().filter(|child| child.kind() == "Deployment").all(|child| {
         let Some(live) = context.live.child(child.kind(), &platform.namespace, &child.name()) else { return false };

@@ -111,6 +111,8 @@ async fn the_way_to_the_former_database_stays_until_nobody_uses_it() {
     let world = World::start("moved").await;
     world.shop(json!({})).await;
     world.ready().await;
+    // They take their time to drain.
+    world.hold_pods().await;
 
     // The migrations for the new place don't come to an end: what runs goes on with the former one.
     world.pods(Fate::Nothing);
@@ -129,6 +131,9 @@ async fn the_way_to_the_former_database_stays_until_nobody_uses_it() {
 
     world.pods(Fate::Work);
     world.ready().await;
+    assert!(ports(&world, "order", "serve").await.contains(&former), "pods that drain still use it");
+
+    world.release_pods().await;
     for role in ["serve", "migrate"] {
         eventually("the former way to be gone", || async {
             let ports = ports(&world, "order", role).await;

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use k8s_openapi::api::{apps::v1::Deployment, autoscaling::v2::HorizontalPodAutoscaler, core::v1::Pod};
 
 use crate::{
-    api::Reason,
-    api::{AutoscalingStatus, ServiceStatus, defaults},
+    api::{AutoscalingStatus, FoodService, Reason, ServiceStatus, defaults},
     build::{Platform, Replicas, ServiceSettings, labels},
     controller::{obstacle::Obstacle, pods, rollout},
 };
@@ -87,34 +86,36 @@ pub(super) fn view(
     } else {
         None
     };
-    let obstacle = progress.as_ref().and_then(|_| {
-        let mut troubles: Vec<_> = pods
-            .iter()
-            .filter(|pod| pods::is(pod, name, labels::ROLE_SERVE))
-            .filter_map(|pod| Some((pod.metadata.name.clone(), pods::trouble(name, pod)?)))
-            .collect();
-        // Always the same one, whatever the order they come in.
-        troubles.sort_by(|a, b| a.0.cmp(&b.0));
-        troubles.into_iter().next().map(|(_, trouble)| trouble).or_else(|| stuck(settings, deployment))
-    });
+    let trouble = progress.as_ref().and_then(|_| trouble(name, pods));
+    let obstacle = match &trouble {
+        // It was to heal by itself, and hasn't in time.
+        Some(trouble) if !trouble.reason.stalls() && rollout::deadline_exceeded(deployment).is_some() => {
+            Some(Obstacle::new(Reason::RolloutStuck, trouble.message.clone()))
+        }
+        Some(trouble) => Some(trouble.clone()),
+        None => progress.as_ref().and_then(|_| stuck(settings, deployment)),
+    };
     let last_ready_image = match &progress {
         // With no pods nothing shows whether the image is good.
         None if ready > 0 => Some(image.clone()),
         _ => last_ready_image,
     };
-    let failed_rollout = rollout::failure(
-        platform.on_failure,
-        settings,
-        deployment,
-        last_ready_image.as_deref(),
-        obstacle.as_ref().filter(|obstacle| obstacle.reason != Reason::RolloutStuck),
-    );
+    let failed_rollout =
+        rollout::failure(platform.on_failure, settings, deployment, last_ready_image.as_deref(), trouble.as_ref());
     let obstacle = rollout::rolled_back(settings).or(obstacle);
     View {
         status: ServiceStatus { name, image, last_ready_image, failed_rollout, desired, updated, ready, autoscaling },
         obstacle,
         progress,
     }
+}
+
+/// What is wrong with the serving pods of a service.
+fn trouble(service: FoodService, pods: &[Arc<Pod>]) -> Option<Obstacle> {
+    let serving = pods.iter().filter(|pod| pods::is(pod, service, labels::ROLE_SERVE));
+    let troubles = serving.filter_map(|pod| Some((&pod.metadata.name, pods::trouble(service, pod)?)));
+    // Always the same one, whatever the order they come in.
+    troubles.min_by_key(|(name, _)| *name).map(|(_, trouble)| trouble)
 }
 
 fn stuck(settings: &ServiceSettings, deployment: &Deployment) -> Option<Obstacle> {

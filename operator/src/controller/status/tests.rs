@@ -2,7 +2,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    build::{Autoscaling, Replicas},
+    api::OnFailure,
+    build::{Autoscaling, Replicas, labels},
     kafka::{Fate, TopicReport, Unreachable},
 };
 
@@ -196,6 +197,38 @@ fn what_takes_a_person_stalls_and_comes_first() {
     assert_eq!(told(&status, condition::STALLED), ("True", "NameConflict", message));
     assert_eq!(told(&status, condition::RECONCILING).0, "False");
     assert_eq!(told(&status, condition::TOPICS_READY), ("False", "KafkaUnreachable", "Kafka is away"));
+}
+
+#[test]
+fn a_rollout_whose_pods_find_no_node_in_time_is_stuck() {
+    let mut platform = platform();
+    platform.on_failure = OnFailure::Rollback;
+    let (topics, mut children) = (good(&platform), deployments(2));
+    let pod: Pod = serde_json::from_value(json!({
+        "metadata": { "name": "q-order-1", "labels": { labels::NAME: "order", labels::ROLE: labels::ROLE_SERVE } },
+        "status": { "conditions": [{ "type": "PodScheduled", "status": "False", "message": "0/3 nodes are available" }] },
+    }))
+    .unwrap();
+    let pods = [Arc::new(pod)];
+    let mut before = after(&FoodPlatformStatus::default(), &seen(&platform, &topics, &children));
+    before.services[0].last_ready_image = Some("r/order:0".to_owned());
+    let mut said = |conditions: Value| {
+        children[0].1.data["status"] = json!({
+            "observedGeneration": 1, "replicas": 3, "updatedReplicas": 1, "readyReplicas": 0, "conditions": conditions,
+        });
+        after(&before, &Observation { pods: &pods, ..seen(&platform, &topics, &children) })
+    };
+    let message = "order: pod q-order-1 waits for a node: 0/3 nodes are available";
+
+    let waiting = said(json!([{ "type": "Progressing", "status": "True" }]));
+    assert_eq!(told(&waiting, condition::READY), ("False", "Unschedulable", message));
+    assert_eq!(told(&waiting, condition::STALLED).0, "False");
+
+    let late = said(json!([{
+        "type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "too late",
+    }]));
+    assert_eq!(told(&late, condition::STALLED), ("True", "RolloutStuck", message));
+    assert_eq!(late.services[0].failed_rollout.as_ref().map(|failed| failed.message.as_str()), Some(message));
 }
 
 #[test]
