@@ -1,11 +1,11 @@
 //! What is logged from now on, by pods that are there and by pods that are yet to come.
 
-use std::{collections::HashMap, pin::pin, time::Duration};
+use std::{collections::HashMap, io::Write, pin::pin, time::Duration};
 
 use anyhow::Result;
 use foodplatform_operator::controller::decisions::words;
 use futures::TryStreamExt as _;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, ResourceExt as _, api::LogParams};
 use kube_runtime::{
@@ -29,20 +29,24 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// What readers tell.
 enum Told {
     Line(Source, Line),
+    /// The API server won't give the log out, and why.
+    Refusal(Source, String),
     /// The log has come to its end, or has broken off.
     End(Source),
 }
 
-/// Prints until it is interrupted. `seen` has been printed already.
-pub(super) async fn print(
+/// Prints until it is interrupted. `seen` has been printed already, of pods whose lines in `window` were read from `began`
+/// on.
+pub(super) async fn print<W: Write>(
     pods: &Api<Pod>,
     selector: &str,
     window: &LogParams,
+    began: Timestamp,
     seen: Seen,
-    printer: &mut Printer,
+    printer: &mut Printer<W>,
 ) -> Result<()> {
     let (tell, mut told) = mpsc::channel(QUEUE);
-    let mut followed = Followed { pods, window, tell, seen, reading: HashMap::new() };
+    let mut followed = Followed { pods, unseen: unseen(window, began), tell, seen, reading: HashMap::new() };
     let config = watcher::Config::default().labels(selector);
     let mut events = pin!(kube_runtime::watcher(pods.clone(), config).default_backoff());
     loop {
@@ -62,6 +66,7 @@ pub(super) async fn print(
                         printer.print(&source, &line.text)?;
                     }
                 }
+                Told::Refusal(source, why) => printer.refused(&source, &why),
                 Told::End(source) => followed.ended(&source).await,
             },
         }
@@ -71,7 +76,8 @@ pub(super) async fn print(
 /// The containers that are being read.
 struct Followed<'a> {
     pods: &'a Api<Pod>,
-    window: &'a LogParams,
+    /// Of pods of which nothing has been printed.
+    unseen: LogParams,
     tell: mpsc::Sender<Told>,
     seen: Seen,
     /// By pod: the container that is read, or was read to its end.
@@ -101,8 +107,8 @@ impl Followed<'_> {
     fn read(&mut self, source: Source, wait: Duration) {
         let reading = Reading { container: source.container.clone(), is_over: false };
         self.reading.insert(source.pod.clone(), reading);
-        let window = self.seen.get(&source.pod).map_or_else(|| self.window.clone(), |last| since(*last));
-        let window = LogParams { follow: true, ..window };
+        let window = self.seen.get(&source.pod).map_or_else(|| self.unseen.clone(), |last| since(*last));
+        let window = LogParams { follow: true, ..source.of(&window) };
         tokio::spawn(read(self.pods.clone(), source, window, wait, self.tell.clone()));
     }
 
@@ -155,6 +161,14 @@ fn after_the_end(source: &Source, now: Option<Source>) -> Option<(Source, Durati
     now.runs.then_some((now, AGAIN))
 }
 
+/// What is asked for of a pod of which nothing has been printed. It may be asked for often, as the client gives up on logs
+/// that stay quiet, so that it begins at a fixed time; and without a tail, which would leave out what was logged in between.
+fn unseen(window: &LogParams, began: Timestamp) -> LogParams {
+    let oldest = |seconds| began.checked_sub(SignedDuration::from_secs(seconds)).ok();
+    let first = if window.tail_lines.is_some() { Some(began) } else { window.since_seconds.and_then(oldest) };
+    first.map_or_else(|| LogParams { timestamps: true, ..Default::default() }, since)
+}
+
 /// What may lie after `last`. The API server takes whole seconds only.
 fn since(last: Timestamp) -> LogParams {
     let second = Timestamp::from_second(last.as_second()).unwrap_or(last);
@@ -164,14 +178,24 @@ fn since(last: Timestamp) -> LogParams {
 /// Reads one container's log to its end.
 async fn read(pods: Api<Pod>, source: Source, window: LogParams, wait: Duration, tell: mpsc::Sender<Told>) {
     tokio::time::sleep(wait).await;
-    // That it can't be read shows by its end; the next look at the pod shows what is to be done.
-    if let Ok(log) = pods.log_stream(&source.pod, &window).await {
-        let mut log = pin!(log);
-        while let Ok(Some(line)) = next(&mut log).await {
-            if tell.send(Told::Line(source.clone(), line)).await.is_err() {
+    match pods.log_stream(&source.pod, &window).await {
+        Ok(log) => {
+            let mut log = pin!(log);
+            while let Ok(Some(line)) = next(&mut log).await {
+                if tell.send(Told::Line(source.clone(), line)).await.is_err() {
+                    return;
+                }
+            }
+        }
+        // The next attempt may be answered like this as well.
+        Err(kube::Error::Api(answer)) if matches!(answer.code, 400 | 403) => {
+            let why = words(&kube::Error::Api(answer));
+            if tell.send(Told::Refusal(source.clone(), why)).await.is_err() {
                 return;
             }
         }
+        // That it broke off shows by its end; the next look at the pod shows what is to be done.
+        Err(_) => {}
     }
     // Nobody listens when the program is about to end.
     let _ = tell.send(Told::End(source)).await;
@@ -214,6 +238,23 @@ mod tests {
         );
         let restarted = source("b", true);
         assert_eq!(after_the_end(&ended, Some(restarted.clone())), Some((restarted, Duration::ZERO)));
+    }
+
+    #[test]
+    fn what_is_asked_for_of_a_quiet_pod_begins_at_a_fixed_time_and_has_no_tail() {
+        let began = "2026-01-02T03:04:05.9Z".parse().unwrap();
+        for (tail_lines, since_seconds, expected) in [
+            (None, None, None),
+            (Some(0), None, Some("2026-01-02T03:04:05Z")),
+            (Some(20), Some(60), Some("2026-01-02T03:04:05Z")),
+            (None, Some(60), Some("2026-01-02T03:03:05Z")),
+            (None, Some(i64::MAX), None),
+        ] {
+            let window = unseen(&LogParams { tail_lines, since_seconds, ..Default::default() }, began);
+            let from = window.since_time.map(|time| time.to_string());
+            assert_eq!(from.as_deref(), expected, "{tail_lines:?} {since_seconds:?}");
+            assert_eq!((window.tail_lines, window.since_seconds, window.timestamps), (None, None, true));
+        }
     }
 
     #[test]

@@ -19,14 +19,14 @@ use crate::paint;
 pub(super) type Seen = HashMap<String, Timestamp>;
 
 /// Prints the lines of `sources` that lie in `window`.
-pub(super) async fn print(
+pub(super) async fn print<W: Write>(
     pods: &Api<Pod>,
     sources: Vec<Source>,
     window: &LogParams,
-    printer: &mut Printer,
+    printer: &mut Printer<W>,
 ) -> Result<Seen> {
     let opened = join_all(sources.into_iter().map(|source| async move {
-        let log = pods.log_stream(&source.pod, window).await;
+        let log = pods.log_stream(&source.pod, &source.of(window)).await;
         (source, log)
     }));
     let mut logs = Vec::new();
@@ -35,7 +35,7 @@ pub(super) async fn print(
         match log {
             Ok(log) => logs.push(Log { source, log: Box::pin(log), head: None }),
             // It may have gone since it was listed. The others' are worth showing.
-            Err(error) => paint::note(format!("the log of pod {}: {}", source.pod, words(&error))),
+            Err(error) => printer.refused(&source, &words(&error)),
         }
     }
     merge(logs, printer).await

@@ -5,11 +5,14 @@ mod history;
 mod line;
 mod pods;
 mod print;
+#[cfg(test)]
+mod tests;
 
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
 use foodplatform_operator::{build::labels, controller::decisions::words};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api,
@@ -32,6 +35,7 @@ pub(crate) async fn run(cluster: &Cluster, wanted: &Logs) -> Result<ExitCode> {
         ..Default::default()
     };
     let pods: Api<Pod> = cluster.api();
+    let began = Timestamp::now();
     let listed = pods.list(&ListParams::default().labels(&selector)).await;
     let listed = listed.map_err(|error| anyhow!("listing the platform's pods: {}", words(&error)))?;
     let sources: Vec<Source> = listed.iter().filter_map(Source::new).collect();
@@ -41,7 +45,7 @@ pub(crate) async fn run(cluster: &Cluster, wanted: &Logs) -> Result<ExitCode> {
     let mut printer = Printer::new(wanted.raw);
     let seen = history::print(&pods, sources, &window, &mut printer).await?;
     if wanted.follow {
-        follow::print(&pods, &selector, &window, seen, &mut printer).await?;
+        follow::print(&pods, &selector, &window, began, seen, &mut printer).await?;
     }
     Ok(ExitCode::SUCCESS)
 }

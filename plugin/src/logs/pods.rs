@@ -6,11 +6,12 @@ use foodplatform_operator::build::labels;
 use futures::{AsyncBufRead, AsyncBufReadExt as _};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
-use kube::ResourceExt as _;
+use kube::{ResourceExt as _, api::LogParams};
 
-/// A container of a pod that has started.
+/// A service's container in a pod, which has started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Source {
+    /// The service, and the container's name in the pod.
     pub(super) service: String,
     pub(super) pod: String,
     /// The container's own name for itself: another one after each restart.
@@ -20,12 +21,18 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// The container of a pod; each of the platform's has one. `None` until it has started for the first time.
+    /// The service's container in a pod, whatever somebody else has put beside it. `None` until it has started for the
+    /// first time.
     pub(super) fn new(pod: &Pod) -> Option<Self> {
         let service = pod.labels().get(labels::NAME)?.clone();
-        let status = pod.status.as_ref()?.container_statuses.as_ref()?.first()?;
-        let (container, runs) = started(status)?;
+        let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
+        let (container, runs) = started(statuses.iter().find(|status| status.name == service)?)?;
         Some(Self { service, pod: pod.name_any(), container, runs })
+    }
+
+    /// The window of this container's log: with several in the pod the API server wants to know which.
+    pub(super) fn of(&self, window: &LogParams) -> LogParams {
+        LogParams { container: Some(self.service.clone()), ..window.clone() }
     }
 }
 
@@ -79,10 +86,10 @@ mod tests {
 
     use super::*;
 
-    fn source(container: &Value) -> Option<(String, bool)> {
+    fn source(containers: &[Value]) -> Option<(String, bool)> {
         let pod: Pod = serde_json::from_value(json!({
             "metadata": { "name": "shop-order-1", "labels": { "app.kubernetes.io/name": "order" } },
-            "status": { "containerStatuses": [container] },
+            "status": { "containerStatuses": containers },
         }))
         .unwrap();
         Source::new(&pod).map(|source| (source.container, source.runs))
@@ -91,10 +98,10 @@ mod tests {
     #[test]
     fn a_container_has_a_log_once_it_has_started() {
         let container = |state: &Value, last: &Value, id: Option<&str>| {
-            source(&json!({
+            source(&[json!({
                 "name": "order", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
                 "containerID": id, "state": state, "lastState": last,
-            }))
+            })])
         };
         let (waiting, ended) = (json!({ "waiting": {} }), json!({ "terminated": { "exitCode": 1 } }));
         let running = json!({ "running": {} });
@@ -102,6 +109,21 @@ mod tests {
         assert_eq!(container(&running, &ended, Some("b")), Some(("b".to_owned(), true)));
         assert_eq!(container(&ended, &json!({}), Some("a")), Some(("a".to_owned(), false)));
         assert_eq!(container(&waiting, &ended, Some("a")), Some(("a".to_owned(), false)), "between two attempts");
+    }
+
+    #[test]
+    fn a_container_beside_the_service_s_is_not_taken_for_it() {
+        let container = |name: &str, state: &Value| {
+            json!({
+                "name": name, "image": "i", "imageID": "", "ready": true, "restartCount": 0,
+                "containerID": format!("containerd://{name}"), "state": state,
+            })
+        };
+        let (running, ended) = (json!({ "running": {} }), json!({ "terminated": { "exitCode": 1 } }));
+        let beside = container("istio-proxy", &running);
+        assert_eq!(source(std::slice::from_ref(&beside)), None);
+        let both = [beside, container("order", &ended)];
+        assert_eq!(source(&both), Some(("containerd://order".to_owned(), false)));
     }
 
     #[tokio::test]

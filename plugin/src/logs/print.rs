@@ -1,14 +1,14 @@
 //! Log lines on standard output, each with where it comes from.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io::{self, Write},
 };
 
 use anstyle::{AnsiColor, Color, Style};
 
 use super::{line::readable, pods::Source};
-use crate::paint::{harmless, paint};
+use crate::paint::{harmless, note, paint};
 
 /// The colours that pods get in turn. Red and yellow say that something is wrong.
 const COLOURS: [AnsiColor; 8] = [
@@ -30,6 +30,8 @@ pub(super) struct Printer<W = anstream::AutoStream<io::Stdout>> {
     styles: HashMap<String, Style>,
     /// Of what stands in front of lines.
     width: usize,
+    /// What has been told of logs that can't be read.
+    pub(super) refusals: HashSet<String>,
 }
 
 impl Printer {
@@ -37,7 +39,21 @@ impl Printer {
     pub(super) fn new(raw: bool) -> Self {
         // Raw lines are the services' own, whatever is in them.
         let to = if raw { anstream::AutoStream::always(io::stdout()) } else { anstream::stdout() };
-        Self { to, raw, styles: HashMap::new(), width: 0 }
+        Self::over(to, raw)
+    }
+}
+
+impl<W> Printer<W> {
+    fn over(to: W, raw: bool) -> Self {
+        Self { to, raw, styles: HashMap::new(), width: 0, refusals: HashSet::new() }
+    }
+
+    /// Tells that a log can't be read, and why; once, however often it is tried.
+    pub(super) fn refused(&mut self, source: &Source, why: &str) {
+        let refusal = format!("the log of pod {}: {why}", source.pod);
+        if self.refusals.insert(refusal.clone()) {
+            note(refusal);
+        }
     }
 }
 
@@ -70,7 +86,7 @@ fn prefix(source: &Source) -> String {
 #[cfg(test)]
 impl Printer<Vec<u8>> {
     pub(super) fn to_memory(raw: bool) -> Self {
-        Self { to: Vec::new(), raw, styles: HashMap::new(), width: 0 }
+        Self::over(Vec::new(), raw)
     }
 
     pub(super) fn printed(&self) -> String {

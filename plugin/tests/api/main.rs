@@ -17,6 +17,7 @@ mod interference;
 #[path = "../../../operator/tests/api/kubelet.rs"]
 #[allow(dead_code, reason = "the operator's tests use the rest of it")]
 mod kubelet;
+mod logs;
 #[path = "../../../operator/tests/api/news.rs"]
 #[allow(dead_code, reason = "the operator's tests use it")]
 mod news;
