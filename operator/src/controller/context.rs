@@ -12,14 +12,13 @@ use kube::{
     Api, Client, Resource, ResourceExt as _,
     api::{ApiResource, DynamicObject},
 };
-use kube_runtime::events::Recorder;
 
 use super::{
     applied::Applied,
     cancellation_tokens,
     dereference::Secrets,
     error::{Error, Step},
-    events::Changes,
+    events::{Changes, Events},
     live::Live,
     wake::Wake,
 };
@@ -41,7 +40,7 @@ pub(super) struct Context {
     /// Asks whether databases answer.
     pub databases: DatabaseWatch,
     /// Writes events.
-    pub recorder: Recorder,
+    pub events: Events,
     /// What was read of Secrets.
     pub secrets: Secrets,
     /// Which tokens between order and cook are known to be good.
@@ -57,14 +56,14 @@ pub(super) struct Context {
 impl Context {
     /// A context with nothing remembered.
     #[must_use]
-    pub(super) fn new(client: Client, fence: Fence, live: Live, wake: Wake, recorder: Recorder) -> Self {
+    pub(super) fn new(client: Client, fence: Fence, live: Live, wake: Wake, events: Events) -> Self {
         Self {
             topics: Arc::new(TopicKeeper::new(client.clone(), fence)),
             client,
             live,
             wake,
             databases: DatabaseWatch::default(),
-            recorder,
+            events,
             secrets: Secrets::default(),
             cancellation_tokens: cancellation_tokens::Known::default(),
             applied: Applied::default(),
@@ -121,6 +120,7 @@ impl Context {
         let is_there = |uid: &str| there.contains(uid);
         lock(&self.failures).retain(|uid, _| is_there(uid));
         lock(&self.untold).retain(|uid, _| is_there(uid));
+        self.events.retain(is_there);
         self.topics.retain(is_there);
         self.databases.retain(is_there);
         self.applied.retain(is_there);

@@ -85,7 +85,7 @@ pub(super) async fn go_on(context: &Context, resource: &FoodPlatform) -> Result<
         Ok(Left::Nothing(Deleted { count, unsure })) => {
             let reference = resource.object_ref(&());
             let note = format!("deleted {count} topics");
-            events::publish(&context.recorder, &reference, EventType::Normal, "TopicsDeleted", "Delete", note).await;
+            events::publish(&context.events, &reference, EventType::Normal, "TopicsDeleted", "Delete", note).await;
             if !unsure.is_empty() {
                 let why = format!("who made {} is not known", unsure.join(", "));
                 return let_go(context, resource, &why).await;
@@ -229,7 +229,7 @@ async fn let_go(context: &Context, resource: &impl Resource<DynamicType = ()>, w
     warn!(platform = %resource.name_any(), why, "letting go of a platform whose topics are left");
     let note = format!("topics may be left in Kafka, for {why}: delete them by hand if nobody needs them");
     let reference = resource.object_ref(&());
-    events::publish(&context.recorder, &reference, EventType::Warning, "TopicsLeft", "Delete", note).await;
+    events::publish(&context.events, &reference, EventType::Warning, "TopicsLeft", "Delete", note).await;
     set_held(context, resource, false).await?;
     Ok(Action::await_change())
 }

@@ -90,7 +90,7 @@ async fn reconcile_platform(context: &Context, resource: &FoodPlatform) -> Resul
     let (reference, changes) = (resource.object_ref(&()), mem::take(&mut report.changes));
     if let Some(error) = failure.take_if(|error| error.is_stale() && context.failures(&uid) < STALE_AT_MOST) {
         // What was seen is past already, and so would be a status that tells of it.
-        events::changes(&context.recorder, &reference, &changes).await;
+        events::changes(&context.events, &reference, &changes).await;
         return Err(error);
     }
     if let Some(error) = &failure {
@@ -124,10 +124,10 @@ async fn reconcile_platform(context: &Context, resource: &FoodPlatform) -> Resul
     let after = status::status(&before, &observation, now());
     let is_news = after != before;
     let told = if is_news { status::write(context, resource, &after).await } else { Ok(()) };
-    events::changes(&context.recorder, &reference, &changes).await;
+    events::changes(&context.events, &reference, &changes).await;
     told?;
     if is_news {
-        events::transition(&context.recorder, &reference, &before, &after).await;
+        events::transition(&context.events, &reference, &before, &after).await;
     }
     if let Some(error) = failure {
         return Err(error);
@@ -329,7 +329,7 @@ async fn undecodable(context: &Context, invalid: &InvalidObject) -> Result<Actio
             metadata: live.metadata.clone(),
         }));
         status::write(context, &guarded, &after).await?;
-        events::transition(&context.recorder, &guarded.object_ref(&()), &before, &after).await;
+        events::transition(&context.events, &guarded.object_ref(&()), &before, &after).await;
     }
     debug!(namespace, name, "left as it is");
     Ok(Action::await_change())
