@@ -21,6 +21,7 @@ use super::{
     events::{Changes, Events},
     live::Live,
     wake::Wake,
+    wording::Wordings,
 };
 use crate::{database::DatabaseWatch, fence::Fence, kafka::keeper::TopicKeeper, sync::lock};
 
@@ -47,6 +48,8 @@ pub(super) struct Context {
     pub cancellation_tokens: cancellation_tokens::Known,
     /// What was applied last.
     pub applied: Applied,
+    /// In which words is told what goes wrong.
+    pub wordings: Wordings,
     /// How often in a row each platform's reconciliation left something to be done, by uid.
     failures: Mutex<HashMap<String, u32>>,
     /// What a platform's last reconciliation changed and left to the next to tell, by uid.
@@ -67,6 +70,7 @@ impl Context {
             secrets: Secrets::default(),
             cancellation_tokens: cancellation_tokens::Known::default(),
             applied: Applied::default(),
+            wordings: Wordings::default(),
             failures: Mutex::default(),
             untold: Mutex::default(),
         }
@@ -124,6 +128,7 @@ impl Context {
         self.topics.retain(is_there);
         self.databases.retain(is_there);
         self.applied.retain(is_there);
+        self.wordings.retain(is_there);
         self.secrets.retain(is_there);
         self.cancellation_tokens.retain(is_there);
     }

@@ -51,6 +51,7 @@ mod topics;
 mod trim;
 mod validate;
 mod wake;
+mod wording;
 
 /// What the steps decide, without doing it: for those who want to know what a reconciliation would do, and why.
 pub mod decisions {
