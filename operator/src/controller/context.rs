@@ -12,16 +12,16 @@ use kube::{
     Api, Client, Resource, ResourceExt as _,
     api::{ApiResource, DynamicObject},
 };
-use kube_runtime::events::Recorder;
 
 use super::{
     applied::Applied,
     cancellation_tokens,
     dereference::Secrets,
     error::{Error, Step},
-    events::Changes,
+    events::{Changes, Events},
     live::Live,
     wake::Wake,
+    wording::Wordings,
 };
 use crate::{database::DatabaseWatch, fence::Fence, kafka::keeper::TopicKeeper, sync::lock};
 
@@ -41,13 +41,15 @@ pub(super) struct Context {
     /// Asks whether databases answer.
     pub databases: DatabaseWatch,
     /// Writes events.
-    pub recorder: Recorder,
+    pub events: Events,
     /// What was read of Secrets.
     pub secrets: Secrets,
     /// Which tokens between order and cook are known to be good.
     pub cancellation_tokens: cancellation_tokens::Known,
     /// What was applied last.
     pub applied: Applied,
+    /// In which words is told what goes wrong.
+    pub wordings: Wordings,
     /// How often in a row each platform's reconciliation left something to be done, by uid.
     failures: Mutex<HashMap<String, u32>>,
     /// What a platform's last reconciliation changed and left to the next to tell, by uid.
@@ -57,17 +59,18 @@ pub(super) struct Context {
 impl Context {
     /// A context with nothing remembered.
     #[must_use]
-    pub(super) fn new(client: Client, fence: Fence, live: Live, wake: Wake, recorder: Recorder) -> Self {
+    pub(super) fn new(client: Client, fence: Fence, live: Live, wake: Wake, events: Events) -> Self {
         Self {
             topics: Arc::new(TopicKeeper::new(client.clone(), fence)),
             client,
             live,
             wake,
             databases: DatabaseWatch::default(),
-            recorder,
+            events,
             secrets: Secrets::default(),
             cancellation_tokens: cancellation_tokens::Known::default(),
             applied: Applied::default(),
+            wordings: Wordings::default(),
             failures: Mutex::default(),
             untold: Mutex::default(),
         }
@@ -121,9 +124,11 @@ impl Context {
         let is_there = |uid: &str| there.contains(uid);
         lock(&self.failures).retain(|uid, _| is_there(uid));
         lock(&self.untold).retain(|uid, _| is_there(uid));
+        self.events.retain(is_there);
         self.topics.retain(is_there);
         self.databases.retain(is_there);
         self.applied.retain(is_there);
+        self.wordings.retain(is_there);
         self.secrets.retain(is_there);
         self.cancellation_tokens.retain(is_there);
     }

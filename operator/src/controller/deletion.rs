@@ -1,7 +1,10 @@
 //! The end of a platform whose topics are to go with it: workloads first, then, when no pod is left, the topics that are
 //! its own. A finalizer holds the platform until then, and no longer than `deletionTimeout`.
 
-use std::time::Duration;
+use std::{
+    fmt::Display,
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -20,11 +23,13 @@ use super::{
     context::{Context, request},
     dereference,
     error::{Error, Step},
-    events, prune, status, topics,
+    events,
+    obstacle::Obstacle,
+    prune, status, topics,
     validate::validate,
 };
 use crate::{
-    api::{DeletionPolicy, FoodPlatform, TopicManagement},
+    api::{DeletionPolicy, FoodPlatform, Reason, TopicManagement},
     build::{Platform, names},
     kafka::{
         direct::{self, Deleted},
@@ -90,7 +95,7 @@ pub(super) async fn go_on(context: &Context, resource: &FoodPlatform) -> Result<
         Ok(Left::Nothing(Deleted { count, unsure })) => {
             let reference = resource.object_ref(&());
             let note = format!("deleted {count} topics");
-            events::publish(&context.recorder, &reference, EventType::Normal, "TopicsDeleted", "Delete", note).await;
+            events::publish(&context.events, &reference, EventType::Normal, "TopicsDeleted", "Delete", note).await;
             if !unsure.is_empty() {
                 let why = format!("who made {} is not known", unsure.join(", "));
                 return let_go(context, resource, &why).await;
@@ -100,7 +105,8 @@ pub(super) async fn go_on(context: &Context, resource: &FoodPlatform) -> Result<
         }
         Ok(Left::Some(waits_for)) => (waits_for, None),
         // Somebody may see to it, and has no longer than for anything else.
-        Err(error) => (format!("the topics can't be deleted: {error}"), Some(error)),
+        Ok(Left::Hindered(why)) => (hindrance(context, resource, &why), None),
+        Err(error) => (hindrance(context, resource, &error), Some(error)),
     };
     match remaining(resource, platform.deletion_timeout, Timestamp::now()) {
         None => let_go(context, resource, &waits_for).await,
@@ -134,12 +140,22 @@ fn is_orphaning(context: &Context, resource: &FoodPlatform, platform: &Platform)
         || deployments().iter().any(|(_, live)| live.owner_references().is_empty())
 }
 
+/// What is told of a deletion that something is in the way of.
+fn hindrance(context: &Context, resource: &FoodPlatform, why: &dyn Display) -> String {
+    let (uid, generation) = (resource.uid().unwrap_or_default(), resource.metadata.generation.unwrap_or_default());
+    let obstacle = Obstacle::new(Reason::Deleting, format!("the topics can't be deleted: {why}"));
+    let told = context.wordings.told(&uid, generation, vec![obstacle], Instant::now());
+    told.into_iter().map(|obstacle| obstacle.message).collect()
+}
+
 /// What there is still to do.
 enum Left {
     /// All is done, with that as its end.
     Nothing(Deleted),
     /// What is waited for, in a sentence.
     Some(String),
+    /// Why the topics can't be deleted.
+    Hindered(String),
 }
 
 async fn delete(context: &Context, platform: &Platform) -> Result<Left, Error> {
@@ -162,8 +178,8 @@ async fn delete(context: &Context, platform: &Platform) -> Result<Left, Error> {
         )));
     }
     let topics = match delete_topics(context, platform).await? {
-        Ok(topics) => topics,
-        Err(sentence) => return Ok(Left::Some(sentence)),
+        Left::Nothing(topics) => topics,
+        left => return Ok(left),
     };
     let record = names::topic_records(&platform.name);
     let kind = kube::api::ApiResource::erase::<ConfigMap>(&());
@@ -176,12 +192,12 @@ async fn delete(context: &Context, platform: &Platform) -> Result<Left, Error> {
     Ok(Left::Nothing(topics))
 }
 
-/// Deletes the topics that are the platform's own. Gives what became of them, or what they wait for, in a sentence.
-async fn delete_topics(context: &Context, platform: &Platform) -> Result<Result<Deleted, String>, Error> {
-    let impossible = |why: &dyn std::fmt::Display| Ok(Err(format!("the topics can't be deleted: {why}")));
+/// Deletes the topics that are the platform's own.
+async fn delete_topics(context: &Context, platform: &Platform) -> Result<Left, Error> {
+    let hindered = |why: &dyn Display| Ok(Left::Hindered(why.to_string()));
     // It may be about to make some.
     if context.topics.is_checking(&platform.uid) {
-        return Ok(Err("a check of the topics has yet to end".to_owned()));
+        return Ok(Left::Some("a check of the topics has yet to end".to_owned()));
     }
     let kafka_topics = topics::kafka_topics(context, platform);
     if !kafka_topics.is_empty() {
@@ -189,28 +205,30 @@ async fn delete_topics(context: &Context, platform: &Platform) -> Result<Result<
             // There may be some that no KafkaTopic stands for, such as those that were made before Strimzi was asked for them.
             Ok(0) => {}
             Ok(left) => {
-                return Ok(Err(format!("{left} KafkaTopics have yet to go, and Strimzi to delete their topics")));
+                return Ok(Left::Some(format!(
+                    "{left} KafkaTopics have yet to go, and Strimzi to delete their topics"
+                )));
             }
-            Err(sentence) => return impossible(&sentence),
+            Err(sentence) => return hindered(&sentence),
         }
     }
     let mut records = topics::records(context, platform);
     context.topics.add_found(&platform.uid, &mut records);
     if records.is_empty() {
-        return Ok(Ok(Deleted::default()));
+        return Ok(Left::Nothing(Deleted::default()));
     }
     let connection = match dereference::kafka(context, platform).await? {
         Ok(connection) => connection,
         // The Secrets may be deleted together with the platform.
         Err(obstacle) => match dereference::last_kafka(context, platform) {
             Some(connection) => connection,
-            None => return impossible(&obstacle.message),
+            None => return hindered(&obstacle.message),
         },
     };
     match tokio::time::timeout(ATTEMPT, direct::delete(context.topics.kafka(), &connection, records)).await {
-        Ok(Ok(topics)) => Ok(Ok(topics)),
-        Ok(Err(unreachable)) => impossible(&unreachable),
-        Err(_) => impossible(&"Kafka answers too slowly"),
+        Ok(Ok(topics)) => Ok(Left::Nothing(topics)),
+        Ok(Err(unreachable)) => hindered(&unreachable),
+        Err(_) => hindered(&"Kafka answers too slowly"),
     }
 }
 
@@ -234,7 +252,7 @@ async fn let_go(context: &Context, resource: &impl Resource<DynamicType = ()>, w
     warn!(platform = %resource.name_any(), why, "letting go of a platform whose topics are left");
     let note = format!("topics may be left in Kafka, for {why}: delete them by hand if nobody needs them");
     let reference = resource.object_ref(&());
-    events::publish(&context.recorder, &reference, EventType::Warning, "TopicsLeft", "Delete", note).await;
+    events::publish(&context.events, &reference, EventType::Warning, "TopicsLeft", "Delete", note).await;
     release(context, resource).await?;
     Ok(Action::await_change())
 }

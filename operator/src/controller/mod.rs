@@ -51,6 +51,7 @@ mod topics;
 mod trim;
 mod validate;
 mod wake;
+mod wording;
 
 /// What the steps decide, without doing it: for those who want to know what a reconciliation would do, and why.
 pub mod decisions {
@@ -77,7 +78,7 @@ use futures::{
 use kube::Client;
 use kube_runtime::{
     controller::{Action, Config, Error as ControllerError, ReconcileRequest, applier},
-    events::{Recorder, Reporter},
+    events::Reporter,
     reflector::ObjectRef,
 };
 use tokio::{sync::mpsc, time::Instant};
@@ -88,6 +89,7 @@ pub use error::Error;
 
 use self::{
     context::Context,
+    events::Events,
     live::{Guarded, Live},
 };
 use crate::{fence::Fence, metrics};
@@ -111,13 +113,14 @@ pub async fn run(
 ) {
     let scopes: Vec<Option<String>> =
         if namespaces.is_empty() { vec![None] } else { namespaces.iter().cloned().map(Some).collect() };
-    let recorder = Recorder::new(client.clone(), Reporter { controller: NAME.to_owned(), instance });
+    let reporter = Reporter { controller: NAME.to_owned(), instance };
     let mut ready = Vec::new();
     let mut runs = Vec::new();
     for scope in scopes {
         let (wake, woken) = mpsc::unbounded_channel();
         let (live, watches) = Live::watch(&client, scope.as_deref(), &wake);
-        let context = Arc::new(Context::new(client.clone(), fence.clone(), live.clone(), wake, recorder.clone()));
+        let events = Events::new(client.clone(), reporter.clone());
+        let context = Arc::new(Context::new(client.clone(), fence.clone(), live.clone(), wake, events));
         ready.push(live.clone());
         runs.push(run_scope(context, live, woken, watches, stop.clone()));
     }

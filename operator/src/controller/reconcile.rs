@@ -1,6 +1,10 @@
 //! One reconciliation: the steps in their order, and a status whatever came of them.
 
-use std::{mem, sync::Arc, time::Duration};
+use std::{
+    mem,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
@@ -34,7 +38,7 @@ use crate::{
 /// Between two looks at a platform of which no watch tells anything.
 const RESYNC: Duration = Duration::from_secs(10 * 60);
 /// Between two looks at one with something in its way, growing from the first to the second.
-const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+pub(super) const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// Before looking again at what changed under our hands.
 const AGAIN: Duration = Duration::from_millis(500);
 /// After so many times in a row that is a failure like any other.
@@ -94,7 +98,7 @@ async fn reconcile_platform(context: &Context, resource: &FoodPlatform) -> Resul
     let (reference, changes) = (resource.object_ref(&()), mem::take(&mut report.changes));
     if let Some(error) = failure.take_if(|error| error.is_stale() && context.failures(&uid) < STALE_AT_MOST) {
         // What was seen is past already, and so would be a status that tells of it.
-        events::changes(&context.recorder, &reference, &changes).await;
+        events::changes(&context.events, &reference, &changes).await;
         return Err(error);
     }
     if let Some(error) = &failure {
@@ -112,11 +116,12 @@ async fn reconcile_platform(context: &Context, resource: &FoodPlatform) -> Resul
     let changes = untold.unwrap_or_default().and(changes);
 
     let (namespace, name) = (resource.namespace().unwrap_or_default(), resource.name_any());
+    let generation = resource.metadata.generation.unwrap_or_default();
     let observation = Observation {
-        generation: resource.metadata.generation.unwrap_or_default(),
+        generation,
         platform: valid.as_ref().ok(),
         paused,
-        obstacles: report.obstacles,
+        obstacles: context.wordings.told(&uid, generation, report.obstacles, Instant::now()),
         progress: report.progress,
         held: report.held,
         notes: report.notes,
@@ -128,10 +133,10 @@ async fn reconcile_platform(context: &Context, resource: &FoodPlatform) -> Resul
     let after = status::status(&before, &observation, now());
     let is_news = after != before;
     let told = if is_news { status::write(context, resource, &after).await } else { Ok(()) };
-    events::changes(&context.recorder, &reference, &changes).await;
+    events::changes(&context.events, &reference, &changes).await;
     told?;
     if is_news {
-        events::transition(&context.recorder, &reference, &before, &after).await;
+        events::transition(&context.events, &reference, &before, &after).await;
     }
     if let Some(error) = failure {
         return Err(error);
@@ -346,7 +351,7 @@ async fn undecodable(context: &Context, invalid: &InvalidObject) -> Result<Actio
             metadata: live.metadata.clone(),
         }));
         status::write(context, &guarded, &after).await?;
-        events::transition(&context.recorder, &guarded.object_ref(&()), &before, &after).await;
+        events::transition(&context.events, &guarded.object_ref(&()), &before, &after).await;
     }
     debug!(namespace, name, "left as it is");
     Ok(Action::await_change())

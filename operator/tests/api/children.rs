@@ -74,6 +74,28 @@ async fn a_platform_gets_all_its_children_and_becomes_ready() {
 }
 
 #[tokio::test]
+async fn each_event_tells_what_has_happened() {
+    let world = World::start("told").await;
+    world.shop(json!({})).await;
+    world.ready().await;
+    let order = json!({ "config": { "connectTimeout": "2s" } });
+    let annotated = json!({ "annotations": { "example.com/note": "a" } });
+    for (over, child) in [
+        (json!({ "services": { "order": order } }), "ConfigMap shop-order"),
+        (json!({ "gateway": annotated }), "Service shop-gateway"),
+    ] {
+        world.patch::<FoodPlatform>("shop", json!({ "spec": over })).await;
+        eventually(child, || async {
+            let events = world.api::<Event>().list(&ListParams::default()).await.unwrap();
+            let mut updated = events.iter().filter(|event| event.reason.as_deref() == Some("Updated"));
+            updated.any(|event| event.note.as_ref().is_some_and(|note| note.contains(child))).then_some(())
+        })
+        .await;
+    }
+    world.end().await;
+}
+
+#[tokio::test]
 async fn at_rest_nothing_is_written() {
     let world = World::start("rest").await;
     let egress =

@@ -132,8 +132,8 @@ async fn topics_go_with_the_platform_whenever_that_is_deleted() {
 
 #[tokio::test]
 async fn a_refusal_holds_a_platform_no_longer_than_is_allowed() {
-    let refusal = Plan::Refuse { call: "DELETE deployments", code: 403 };
-    let world = World::disturbed("protected", &Interference::new(refusal)).await;
+    let interference = Interference::new(Plan::Refuse { call: "DELETE deployments", code: 403 });
+    let world = World::disturbed("protected", &interference).await;
     world.shop(json!({ "kafka": { "deletionPolicy": "Delete" }, "deletionTimeout": "5s" })).await;
     world.ready().await;
     let started = Instant::now();
@@ -144,5 +144,7 @@ async fn a_refusal_holds_a_platform_no_longer_than_is_allowed() {
     world.gone().await;
     assert!(started.elapsed() >= Duration::from_secs(4), "{:?}", started.elapsed());
     world.event("TopicsLeft").await;
+    // Though each refusal is in other words.
+    assert!(interference.refused() <= 12, "{} attempts", interference.refused());
     world.end().await;
 }

@@ -1,13 +1,13 @@
 //! Whatever goes wrong between the operator, the API server and Kafka, the cluster ends in the same state as when nothing
 //! does.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use foodplatform_operator::api::condition::READY;
 use futures::{StreamExt as _, future::join_all, stream};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use serde_json::json;
-use tokio::sync::OnceCell;
+use tokio::{sync::OnceCell, time::sleep};
 
 use crate::{
     calls::{Call, Calls},
@@ -142,6 +142,28 @@ async fn a_call_that_always_fails_is_told_and_holds_up_no_other() {
         }
         world.end().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_error_in_ever_other_words_is_repeated_as_seldom_as_any() {
+    /// One for each service.
+    const CALLS: usize = 5;
+    let refusals = [403, 500].map(|code| async move {
+        let interference = Interference::new(Plan::Refuse { call: "PATCH services", code });
+        let world = World::disturbed("varying", &interference).await;
+        world.shop(json!({})).await;
+        world.shop_when("told", |shop| is(shop, READY, "False", "ApplyFailed")).await;
+        // News of its other children, of Kafka and of the database wake it, too.
+        sleep(Duration::from_secs(5)).await;
+        let before = interference.refused();
+        assert!(before >= 2 * CALLS, "{code}: {before} calls");
+        sleep(Duration::from_secs(10)).await;
+        // By now seconds lie between one attempt and the next.
+        let calls = interference.refused() - before;
+        assert!(calls <= 8 * CALLS, "{code}: {calls} calls in 10 s");
+        world.end().await;
+    });
+    join_all(refusals).await;
 }
 
 /// An API server that lags behind shows the past to those who are content with it: an operator that starts anew would go

@@ -36,7 +36,7 @@ pub(crate) enum Plan {
     End { at: Arc<Calls>, moment: Moment },
     /// Each of these calls fails once.
     FailOnce { at: Arc<Calls>, how: Failure },
-    /// One kind of call (verb and resource) always fails with this status.
+    /// One kind of call (verb and resource) always fails with this status, each time in other words.
     Refuse { call: &'static str, code: u16 },
     /// Each event of each watch that falls to this `share` of so many is lost, and with it whatever comes until the watch
     /// is begun anew.
@@ -79,6 +79,8 @@ pub(crate) struct Interference {
     through: Mutex<BTreeMap<Call, usize>>,
     /// Those that the plan is about and that were met.
     met: Mutex<Calls>,
+    /// How many calls were answered with a failure.
+    refused: AtomicUsize,
     /// How many events there were, by watch.
     events: Arc<Mutex<HashMap<String, usize>>>,
     /// How many of them were lost.
@@ -101,6 +103,7 @@ impl Interference {
             stage: Mutex::new("create"),
             through: Mutex::default(),
             met: Mutex::default(),
+            refused: AtomicUsize::new(0),
             events: Arc::default(),
             lost: Arc::default(),
             delayed: watch::Sender::new(false),
@@ -125,6 +128,11 @@ impl Interference {
     /// The calls at which the operator ended, or that failed.
     pub(crate) fn met(&self) -> Calls {
         self.met.lock().unwrap().clone()
+    }
+
+    /// How many calls were answered with a failure.
+    pub(crate) fn refused(&self) -> usize {
+        self.refused.load(Ordering::SeqCst)
     }
 
     /// How many events were lost.
@@ -242,7 +250,10 @@ impl Interference {
         }
         let failure = self.fail(&call);
         match failure {
-            Some(Failure::Status(code)) => return Ok(refusal(code).map(news::untouched)),
+            Some(Failure::Status(code)) => {
+                let before = self.refused.fetch_add(1, Ordering::SeqCst);
+                return Ok(refusal(code, before).map(news::untouched));
+            }
             Some(Failure::Reset) => return Err("connection reset".into()),
             Some(Failure::Silence) => return pending().await,
             Some(Failure::AnswerLost) | None => {}
@@ -308,7 +319,8 @@ impl Interference {
     }
 }
 
-fn refusal(code: u16) -> Response<Body> {
+/// A refusal after so many others.
+fn refusal(code: u16, before: usize) -> Response<Body> {
     let reason = match code {
         404 => "NotFound",
         409 => "Conflict",
@@ -319,7 +331,7 @@ fn refusal(code: u16) -> Response<Body> {
     let status = Status {
         status: Some(StatusSummary::Failure),
         code,
-        message: "made up by a test".to_owned(),
+        message: format!("answer {before} made up by a test"),
         reason: reason.to_owned(),
         metadata: None,
         details: None,
