@@ -12,7 +12,7 @@ use kube::{
     Api, Client, Resource, ResourceExt as _,
     api::{ApiResource, DynamicObject},
 };
-use kube_runtime::events::Recorder;
+use kube_runtime::{events::Recorder, reflector::ObjectRef};
 
 use super::{
     applied::Applied,
@@ -23,7 +23,12 @@ use super::{
     live::Live,
     wake::Wake,
 };
-use crate::{database::DatabaseWatch, fence::Fence, kafka::keeper::TopicKeeper, sync::lock};
+use crate::{
+    build::Platform,
+    database::DatabaseWatch,
+    kafka::{connection::Clients, deletions::TopicDeletions, keeper::TopicKeeper},
+    sync::lock,
+};
 
 /// For one request to the API server, retries included. Watches have their own.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
@@ -38,6 +43,8 @@ pub(super) struct Context {
     pub wake: Wake,
     /// Checks topics.
     pub topics: Arc<TopicKeeper>,
+    /// Deletes topics.
+    pub topic_deletions: Arc<TopicDeletions>,
     /// Asks whether databases answer.
     pub databases: DatabaseWatch,
     /// Writes events.
@@ -57,9 +64,10 @@ pub(super) struct Context {
 impl Context {
     /// A context with nothing remembered.
     #[must_use]
-    pub(super) fn new(client: Client, fence: Fence, live: Live, wake: Wake, recorder: Recorder) -> Self {
+    pub(super) fn new(client: Client, kafka: Arc<Clients>, live: Live, wake: Wake, recorder: Recorder) -> Self {
         Self {
-            topics: Arc::new(TopicKeeper::new(client.clone(), fence)),
+            topics: Arc::new(TopicKeeper::new(client.clone(), Arc::clone(&kafka))),
+            topic_deletions: Arc::new(TopicDeletions::new(kafka)),
             client,
             live,
             wake,
@@ -84,6 +92,16 @@ impl Context {
     /// The same for a kind that is only known at run time.
     pub(super) fn dynamic_api(&self, namespace: &str, resource: &ApiResource) -> Api<DynamicObject> {
         Api::namespaced_with(self.client.clone(), namespace, resource)
+    }
+
+    /// Asks for a reconciliation of `platform` when it is called.
+    pub(super) fn waker(&self, platform: &Platform) -> impl Fn() + Send + Sync + 'static {
+        let wake = self.wake.clone();
+        let reference = ObjectRef::new(&platform.name).within(&platform.namespace);
+        move || {
+            // The controller is about to stop when nobody listens any more.
+            let _ = wake.send(reference.clone());
+        }
     }
 
     /// One more reconciliation of this platform left something to be done; how many there were before it.
@@ -122,6 +140,7 @@ impl Context {
         lock(&self.failures).retain(|uid, _| is_there(uid));
         lock(&self.untold).retain(|uid, _| is_there(uid));
         self.topics.retain(is_there);
+        self.topic_deletions.retain(is_there);
         self.databases.retain(is_there);
         self.applied.retain(is_there);
         self.secrets.retain(is_there);

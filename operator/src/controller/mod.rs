@@ -84,15 +84,16 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, error, info};
 
+pub use crate::kafka::connection::THREADS as KAFKA_THREADS;
 pub use error::Error;
 
 use self::{
     context::Context,
     live::{Guarded, Live},
 };
-use crate::{fence::Fence, metrics};
+use crate::{fence::Fence, kafka::connection::Clients, metrics};
 
-/// Platforms that are reconciled at the same time.
+/// Platforms that are reconciled at the same time, in each scope.
 const CONCURRENCY: u16 = 8;
 /// The name that events and leases carry.
 pub const NAME: &str = "foodplatform-operator";
@@ -112,12 +113,15 @@ pub async fn run(
     let scopes: Vec<Option<String>> =
         if namespaces.is_empty() { vec![None] } else { namespaces.iter().cloned().map(Some).collect() };
     let recorder = Recorder::new(client.clone(), Reporter { controller: NAME.to_owned(), instance });
+    // All namespaces take turns.
+    let kafka = Arc::new(Clients::new(fence));
     let mut ready = Vec::new();
     let mut runs = Vec::new();
     for scope in scopes {
         let (wake, woken) = mpsc::unbounded_channel();
         let (live, watches) = Live::watch(&client, scope.as_deref(), &wake);
-        let context = Arc::new(Context::new(client.clone(), fence.clone(), live.clone(), wake, recorder.clone()));
+        let kafka = Arc::clone(&kafka);
+        let context = Arc::new(Context::new(client.clone(), kafka, live.clone(), wake, recorder.clone()));
         ready.push(live.clone());
         runs.push(run_scope(context, live, woken, watches, stop.clone()));
     }
