@@ -26,6 +26,9 @@ const DRAIN: Duration = Duration::from_secs(20);
 /// Between two rounds of looking after the metrics.
 const UPKEEP: Duration = Duration::from_secs(5);
 
+/// Names that are looked up at the same time, on threads that no Kafka keeps from it.
+const LOOKUPS: usize = 12;
+
 /// Turns FoodPlatforms into everything that a food-delivery platform needs on Kubernetes.
 #[derive(Debug, Parser)]
 #[command(version)]
@@ -65,9 +68,12 @@ fn main() -> ExitCode {
         eprintln!("error: LOG_LEVEL {:?} can't be understood: {error}", arguments.log_level);
         return ExitCode::FAILURE;
     }
-    // Two threads: the work is waiting. Blocking ones are for topics' checks and names' lookups.
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(8).enable_all().build();
+    // Two threads: the work is waiting.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(controller::KAFKA_THREADS + LOOKUPS)
+        .enable_all()
+        .build();
     let result = match runtime {
         Ok(runtime) => {
             let result = runtime.block_on(run(arguments));

@@ -12,6 +12,7 @@ use kube::{
     Api, Client, Resource, ResourceExt as _,
     api::{ApiResource, DynamicObject},
 };
+use kube_runtime::reflector::ObjectRef;
 
 use super::{
     applied::Applied,
@@ -23,7 +24,12 @@ use super::{
     wake::Wake,
     wording::Wordings,
 };
-use crate::{database::DatabaseWatch, fence::Fence, kafka::keeper::TopicKeeper, sync::lock};
+use crate::{
+    build::Platform,
+    database::DatabaseWatch,
+    kafka::{connection::Clients, deletions::TopicDeletions, keeper::TopicKeeper},
+    sync::lock,
+};
 
 /// For one request to the API server, retries included. Watches have their own.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
@@ -38,6 +44,8 @@ pub(super) struct Context {
     pub wake: Wake,
     /// Checks topics.
     pub topics: Arc<TopicKeeper>,
+    /// Deletes topics.
+    pub topic_deletions: Arc<TopicDeletions>,
     /// Asks whether databases answer.
     pub databases: DatabaseWatch,
     /// Writes events.
@@ -59,9 +67,10 @@ pub(super) struct Context {
 impl Context {
     /// A context with nothing remembered.
     #[must_use]
-    pub(super) fn new(client: Client, fence: Fence, live: Live, wake: Wake, events: Events) -> Self {
+    pub(super) fn new(client: Client, kafka: Arc<Clients>, live: Live, wake: Wake, events: Events) -> Self {
         Self {
-            topics: Arc::new(TopicKeeper::new(client.clone(), fence)),
+            topics: Arc::new(TopicKeeper::new(client.clone(), Arc::clone(&kafka))),
+            topic_deletions: Arc::new(TopicDeletions::new(kafka)),
             client,
             live,
             wake,
@@ -87,6 +96,16 @@ impl Context {
     /// The same for a kind that is only known at run time.
     pub(super) fn dynamic_api(&self, namespace: &str, resource: &ApiResource) -> Api<DynamicObject> {
         Api::namespaced_with(self.client.clone(), namespace, resource)
+    }
+
+    /// Asks for a reconciliation of `platform` when it is called.
+    pub(super) fn waker(&self, platform: &Platform) -> impl Fn() + Send + Sync + 'static {
+        let wake = self.wake.clone();
+        let reference = ObjectRef::new(&platform.name).within(&platform.namespace);
+        move || {
+            // The controller is about to stop when nobody listens any more.
+            let _ = wake.send(reference.clone());
+        }
     }
 
     /// One more reconciliation of this platform left something to be done; how many there were before it.
@@ -126,6 +145,7 @@ impl Context {
         lock(&self.untold).retain(|uid, _| is_there(uid));
         self.events.retain(is_there);
         self.topics.retain(is_there);
+        self.topic_deletions.retain(is_there);
         self.databases.retain(is_there);
         self.applied.retain(is_there);
         self.wordings.retain(is_there);

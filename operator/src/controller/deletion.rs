@@ -32,7 +32,8 @@ use crate::{
     api::{DeletionPolicy, FoodPlatform, Reason, TopicManagement},
     build::{Platform, names},
     kafka::{
-        direct::{self, Deleted},
+        deletions::Request,
+        direct::Deleted,
         strimzi::{self, Topics},
     },
     metrics,
@@ -44,8 +45,6 @@ const FINALIZER: &str = "foodplatform.dev/topics";
 const ORPHAN: &str = "orphan";
 /// Between two looks at what is waited for and not watched.
 const AGAIN: Duration = Duration::from_secs(2);
-/// For one attempt to delete the topics.
-const ATTEMPT: Duration = Duration::from_secs(20);
 
 /// Whether the platform has to be held, and isn't yet; or is, and needs it no more.
 fn is_to_change(resource: &FoodPlatform, platform: &Platform) -> bool {
@@ -84,14 +83,17 @@ pub(super) async fn hold(context: &Context, resource: &FoodPlatform, platform: &
 pub(super) async fn go_on(context: &Context, resource: &FoodPlatform) -> Result<Action, Error> {
     // Children go by their owner references; whatever is applied now would be in their way.
     if !is_held(resource) {
+        context.topic_deletions.stop(&resource.uid().unwrap_or_default());
         return Ok(Action::await_change());
     }
     let Ok(platform) = validate(resource) else { return let_go_unread(context, resource).await };
     if !is_to_delete(&platform) || is_orphaning(context, resource, &platform) {
+        context.topic_deletions.stop(&platform.uid);
         release(context, resource).await?;
         return Ok(Action::await_change());
     }
-    let (waits_for, failure) = match delete(context, &platform).await {
+    let remaining = remaining(resource, platform.deletion_timeout, Timestamp::now());
+    let (waits_for, failure) = match delete(context, &platform, remaining).await {
         Ok(Left::Nothing(Deleted { count, unsure })) => {
             let reference = resource.object_ref(&());
             let note = format!("deleted {count} topics");
@@ -108,7 +110,7 @@ pub(super) async fn go_on(context: &Context, resource: &FoodPlatform) -> Result<
         Ok(Left::Hindered(why)) => (hindrance(context, resource, &why), None),
         Err(error) => (hindrance(context, resource, &error), Some(error)),
     };
-    match remaining(resource, platform.deletion_timeout, Timestamp::now()) {
+    match remaining {
         None => let_go(context, resource, &waits_for).await,
         Some(remaining) => {
             status::write_deleting(context, resource, &waits_for).await?;
@@ -158,7 +160,8 @@ enum Left {
     Hindered(String),
 }
 
-async fn delete(context: &Context, platform: &Platform) -> Result<Left, Error> {
+/// Goes on with it as far as it goes in the time that remains.
+async fn delete(context: &Context, platform: &Platform, remaining: Option<Duration>) -> Result<Left, Error> {
     let kinds = [Deployment::kind(&()), Job::kind(&())];
     let of_kinds = |kind: &str, _: &str| kinds.contains(&kind.into());
     let mut workloads = context.live.children_of(&platform.namespace, &platform.name, of_kinds);
@@ -177,7 +180,7 @@ async fn delete(context: &Context, platform: &Platform) -> Result<Left, Error> {
             workloads.len()
         )));
     }
-    let topics = match delete_topics(context, platform).await? {
+    let topics = match delete_topics(context, platform, remaining).await? {
         Left::Nothing(topics) => topics,
         left => return Ok(left),
     };
@@ -193,7 +196,7 @@ async fn delete(context: &Context, platform: &Platform) -> Result<Left, Error> {
 }
 
 /// Deletes the topics that are the platform's own.
-async fn delete_topics(context: &Context, platform: &Platform) -> Result<Left, Error> {
+async fn delete_topics(context: &Context, platform: &Platform, remaining: Option<Duration>) -> Result<Left, Error> {
     let hindered = |why: &dyn Display| Ok(Left::Hindered(why.to_string()));
     // It may be about to make some.
     if context.topics.is_checking(&platform.uid) {
@@ -225,10 +228,16 @@ async fn delete_topics(context: &Context, platform: &Platform) -> Result<Left, E
             None => return hindered(&obstacle.message),
         },
     };
-    match tokio::time::timeout(ATTEMPT, direct::delete(context.topics.kafka(), &connection, records)).await {
-        Ok(Ok(topics)) => Ok(Left::Nothing(topics)),
-        Ok(Err(unreachable)) => hindered(&unreachable),
-        Err(_) => hindered(&"Kafka answers too slowly"),
+    let (deletions, request) = (&context.topic_deletions, Request { connection, records });
+    let outcome = match remaining {
+        Some(_) => deletions.go_on(&platform.uid, &request, context.waker(platform)),
+        // What begins now would end when nobody waits for it any more.
+        None => deletions.outcome(&platform.uid, &request),
+    };
+    match outcome {
+        Some(Ok(topics)) => Ok(Left::Nothing(topics)),
+        Some(Err(unreachable)) => hindered(&unreachable),
+        None => Ok(Left::Some("Kafka has yet to delete the topics".to_owned())),
     }
 }
 
@@ -249,6 +258,7 @@ fn remaining(resource: &FoodPlatform, timeout: Duration, now: Timestamp) -> Opti
 
 /// Lets the platform go though its topics are still there.
 async fn let_go(context: &Context, resource: &impl Resource<DynamicType = ()>, why: &str) -> Result<Action, Error> {
+    context.topic_deletions.stop(&resource.uid().unwrap_or_default());
     warn!(platform = %resource.name_any(), why, "letting go of a platform whose topics are left");
     let note = format!("topics may be left in Kafka, for {why}: delete them by hand if nobody needs them");
     let reference = resource.object_ref(&());

@@ -85,6 +85,7 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, error, info};
 
+pub use crate::kafka::connection::THREADS as KAFKA_THREADS;
 pub use error::Error;
 
 use self::{
@@ -92,9 +93,9 @@ use self::{
     events::Events,
     live::{Guarded, Live},
 };
-use crate::{fence::Fence, metrics};
+use crate::{fence::Fence, kafka::connection::Clients, metrics};
 
-/// Platforms that are reconciled at the same time.
+/// Platforms that are reconciled at the same time, in each scope.
 const CONCURRENCY: u16 = 8;
 /// The name that events and leases carry.
 pub const NAME: &str = "foodplatform-operator";
@@ -114,13 +115,16 @@ pub async fn run(
     let scopes: Vec<Option<String>> =
         if namespaces.is_empty() { vec![None] } else { namespaces.iter().cloned().map(Some).collect() };
     let reporter = Reporter { controller: NAME.to_owned(), instance };
+    // All namespaces take turns.
+    let kafka = Arc::new(Clients::new(fence));
     let mut ready = Vec::new();
     let mut runs = Vec::new();
     for scope in scopes {
         let (wake, woken) = mpsc::unbounded_channel();
         let (live, watches) = Live::watch(&client, scope.as_deref(), &wake);
         let events = Events::new(client.clone(), reporter.clone());
-        let context = Arc::new(Context::new(client.clone(), fence.clone(), live.clone(), wake, events));
+        let kafka = Arc::clone(&kafka);
+        let context = Arc::new(Context::new(client.clone(), kafka, live.clone(), wake, events));
         ready.push(live.clone());
         runs.push(run_scope(context, live, woken, watches, stop.clone()));
     }

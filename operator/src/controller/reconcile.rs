@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use kube::{Resource, ResourceExt as _, api::ApiResource, core::error_boundary::InvalidObject};
-use kube_runtime::{controller::Action, reflector::ObjectRef};
+use kube_runtime::controller::Action;
 use tracing::{debug, warn};
 
 use super::{
@@ -152,16 +152,6 @@ async fn reconcile_platform(context: &Context, resource: &FoodPlatform) -> Resul
     Ok(Action::requeue(wait.max(AGAIN)))
 }
 
-/// Asks for a reconciliation of `platform`.
-fn wake(context: &Context, platform: &Platform) -> impl Fn() + Send + Sync + 'static {
-    let wake = context.wake.clone();
-    let reference = ObjectRef::new(&platform.name).within(&platform.namespace);
-    move || {
-        // The controller is about to stop when nobody listens any more.
-        let _ = wake.send(reference.clone());
-    }
-}
-
 /// Dereference, build, apply, prune. What pods need comes first, what they no longer need goes last. A service that
 /// lacks some of what it needs waits for it alone; the others go on.
 async fn bring_about(
@@ -180,7 +170,7 @@ async fn bring_about(
     if let Ok(connection) = &kafka
         && report.take_in(platform, topics::place_kafka_topics(context, platform).await)?
     {
-        *known = topics::observe(context, platform, connection.clone(), wake(context, platform));
+        *known = topics::observe(context, platform, connection.clone(), context.waker(platform));
     }
     report.take_in(platform, topics::record(context, platform, known).await)?;
     if !report.take_in(platform, cancellation_tokens::ensure(context, platform, Timestamp::now()).await)? {
@@ -195,7 +185,7 @@ async fn bring_about(
     let mut complete = true;
     match dereference::databases(context, platform).await? {
         Ok(Databases { addresses, known }) => {
-            report.database = context.databases.observe(&platform.uid, &addresses, wake(context, platform));
+            report.database = context.databases.observe(&platform.uid, &addresses, context.waker(platform));
             dereferenced.databases = known;
         }
         Err(obstacle) => {

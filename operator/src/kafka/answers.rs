@@ -2,7 +2,7 @@
 
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 
-use super::{Unreachable, direct::Session};
+use super::{Unreachable, session::Session};
 
 /// Kafka's answers about several topics: each by itself.
 type Answers<T, N> = Vec<Result<T, (N, RDKafkaErrorCode)>>;

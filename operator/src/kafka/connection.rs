@@ -6,11 +6,13 @@ use std::{
 };
 
 use rdkafka::{ClientConfig, admin::AdminClient, client::DefaultClientContext, error::KafkaError};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{net::TcpStream, sync::Semaphore, time::timeout};
 
-use super::{Unreachable, native};
+use super::{Unreachable, native, session::Turn};
 use crate::{build::KafkaCredentials, fence::Fence, sync::lock};
 
+/// Threads that are blocked by asking Kafka at the same time, over all platforms of all namespaces.
+pub const THREADS: usize = 4;
 /// For opening a connection to one bootstrap server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a client is kept that nobody asks.
@@ -55,6 +57,7 @@ impl Client {
 /// ask it.
 pub(crate) struct Clients {
     kept: Mutex<Vec<Kept>>,
+    turns: Arc<Semaphore>,
     /// Whether they may change anything.
     pub(super) fence: Fence,
 }
@@ -68,7 +71,13 @@ struct Kept {
 impl Clients {
     /// Whose changes go out only while the fence is open.
     pub(crate) fn new(fence: Fence) -> Self {
-        Self { kept: Mutex::default(), fence }
+        Self { kept: Mutex::default(), turns: Arc::new(Semaphore::new(THREADS)), fence }
+    }
+
+    /// Waits for a turn at asking Kafka.
+    pub(super) async fn turn(self: &Arc<Self>) -> Turn {
+        // The semaphore is never closed; without a permit there would merely be one more.
+        Turn::new(Arc::clone(self), Arc::clone(&self.turns).acquire_owned().await.ok())
     }
 
     /// The client for a connection. May block, for it ends those that nobody has asked for a while.

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -10,22 +9,23 @@ use std::{
 use rdkafka::admin::{
     AdminOptions, NewPartitions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier, TopicReplication,
 };
-use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Fate, TopicReport, Unreachable,
     answers::{Problem, Went},
-    connection::{Client, Clients, Connection},
+    connection::Connection,
     keeper::Request,
     native::{self, Described},
     plan::{Knowledge, LiveTopic, Plan, Step, plan},
+    session::{Session, Turn, on_session},
     untried::Untried,
     words,
 };
 use crate::{
     api::TopicManagement,
     build::{Records, WantedTopic},
-    fence::{Fence, Fenced},
+    fence::Fenced,
 };
 
 /// For one request to a cluster that accepts connections.
@@ -36,7 +36,7 @@ const SHOWN_INTERVAL: Duration = Duration::from_millis(50);
 const BROKER_DEFAULT: i32 = -1;
 
 /// What has become of topics that were to be deleted.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Deleted {
     /// How many of the platform's own are no more.
     pub count: usize,
@@ -50,12 +50,8 @@ pub(crate) struct Deleted {
 /// # Errors
 /// When no bootstrap server can be reached or Kafka gives no answer. Topics before the one in question have been
 /// changed; calling again goes on from there.
-pub(super) async fn ensure(
-    clients: &Arc<Clients>,
-    request: Request,
-    untried: Untried,
-) -> Result<Vec<TopicReport>, Unreachable> {
-    on_session(clients, &request.connection.clone(), move |session| session.ensure(&request, &untried)).await
+pub(super) async fn ensure(turn: &Turn, request: Request, untried: Untried) -> Result<Vec<TopicReport>, Unreachable> {
+    on_session(turn, &request.connection.clone(), move |session| session.ensure(&request, &untried)).await
 }
 
 /// The topics as they are, in the sequence of their names; `None` for one that isn't there, a sentence for one that Kafka
@@ -63,58 +59,30 @@ pub(super) async fn ensure(
 ///
 /// # Errors
 /// When no bootstrap server can be reached or Kafka gives no answer.
-pub(crate) async fn look(
-    clients: &Arc<Clients>,
+pub(super) async fn look(
+    turn: &Turn,
     connection: &Connection,
     names: Vec<String>,
 ) -> Result<Vec<Result<Option<LiveTopic>, String>>, Unreachable> {
-    on_session(clients, connection, move |session| {
-        session.describe(&names.iter().map(String::as_str).collect::<Vec<_>>())
-    })
-    .await
+    on_session(turn, connection, move |session| session.describe(&names.iter().map(String::as_str).collect::<Vec<_>>()))
+        .await
 }
 
-/// Deletes those topics whose ids are in `records`. Others of these names are left.
+/// Deletes those topics whose ids are in `records`, unless `stop` comes before. Others of these names are left.
 ///
 /// # Errors
 /// When Kafka gives no answer, or says no. Calling again goes on from there.
-pub(crate) async fn delete(
-    clients: &Arc<Clients>,
+pub(super) async fn delete(
+    turn: &Turn,
     connection: &Connection,
     records: Records,
+    stop: CancellationToken,
 ) -> Result<Deleted, Unreachable> {
-    on_session(clients, connection, move |session| session.delete(&records)).await
-}
-
-async fn on_session<T: Send + 'static>(
-    clients: &Arc<Clients>,
-    connection: &Connection,
-    work: impl FnOnce(&Session) -> Result<T, Unreachable> + Send + 'static,
-) -> Result<T, Unreachable> {
-    connection.probe().await?;
-    let (clients, connection, runtime) = (Arc::clone(clients), connection.clone(), Handle::current());
-    // Describing blocks its thread, and so does ending a client.
-    let work = move || {
-        let session = Session { client: clients.get(&connection)?, runtime, connection, fence: clients.fence.clone() };
-        let result = work(&session)?;
-        session.client.forget_complaints();
-        Ok(result)
-    };
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| Unreachable(format!("the work on the topics was broken off: {error}")))?
+    on_session(turn, connection, move |session| session.delete(&records, &stop)).await
 }
 
 fn options() -> AdminOptions {
     AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT)).operation_timeout(Some(REQUEST_TIMEOUT))
-}
-
-/// A connection to one cluster. Its methods block.
-pub(super) struct Session {
-    pub(super) client: Arc<Client>,
-    pub(super) connection: Connection,
-    runtime: Handle,
-    fence: Fence,
 }
 
 impl Session {
@@ -279,8 +247,8 @@ impl Session {
         Ok(settings.collect())
     }
 
-    /// Deletes those topics whose ids are in `records`.
-    fn delete(&self, records: &Records) -> Result<Deleted, Unreachable> {
+    /// Deletes those topics whose ids are in `records`, unless `stop` comes before.
+    fn delete(&self, records: &Records, stop: &CancellationToken) -> Result<Deleted, Unreachable> {
         let unreachable = |problem| match problem {
             Problem::Unreachable(unreachable) => unreachable,
             Problem::Refused(sentence) => Unreachable(sentence),
@@ -292,6 +260,9 @@ impl Session {
         let (own, deleted) = deletion(records, &ids);
         if !own.is_empty() {
             self.is_allowed()?;
+            if stop.is_cancelled() {
+                return Err(Unreachable("the deletion of the topics was given up".to_owned()));
+            }
             let results = self.runtime.block_on(self.client.admin.delete_topics(&own, &options()));
             self.settle(&format!("deleting topics {}", own.join(", ")), results).map_err(unreachable)?;
         }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use kube::{Client, core::DynamicObject};
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::time::Instant;
 
 use super::{
     Fate, TopicReport, Unreachable,
@@ -22,16 +22,13 @@ use crate::{
     api::TopicManagement,
     build::{Records, WantedTopic},
     controller::backoff,
-    fence::Fence,
     sync::lock,
 };
 
 /// Between two checks of topics that are as wanted.
 const INTERVAL: Duration = Duration::from_secs(5 * 60);
-/// Between two checks while something is wrong, growing from the first to the second.
-const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
-/// Checks at the same time, over all platforms: each one blocks a thread.
-const CONCURRENCY: usize = 4;
+/// Between two attempts while something is wrong, growing from the first to the second.
+pub(super) const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
 /// For a whole check.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -76,7 +73,6 @@ pub(crate) struct TopicKeeper {
     client: Client,
     kafka: Arc<Clients>,
     entries: Mutex<HashMap<String, Entry>>,
-    slots: Semaphore,
 }
 
 #[derive(Debug)]
@@ -90,20 +86,14 @@ struct Entry {
 }
 
 impl TopicKeeper {
-    /// A keeper that knows nothing yet.
-    pub(crate) fn new(client: Client, fence: Fence) -> Self {
-        let kafka = Arc::new(Clients::new(fence));
-        Self { client, kafka, entries: Mutex::default(), slots: Semaphore::new(CONCURRENCY) }
+    /// A keeper that knows nothing yet, and takes its turns with all who have the same clients of Kafka.
+    pub(crate) fn new(client: Client, kafka: Arc<Clients>) -> Self {
+        Self { client, kafka, entries: Mutex::default() }
     }
 
     /// Whether a check of the platform `key` is under way, whose end wakes the platform up.
     pub(crate) fn is_checking(&self, key: &str) -> bool {
         lock(&self.entries).get(key).is_some_and(|entry| entry.running)
-    }
-
-    /// The clients that its checks use.
-    pub(crate) fn kafka(&self) -> &Arc<Clients> {
-        &self.kafka
     }
 
     /// What is known about the topics of the platform `key`. Starts a check when one is due; `wake` is called when it
@@ -152,13 +142,12 @@ impl TopicKeeper {
         untried: Untried,
         wake: impl FnOnce() + Send + 'static,
     ) {
-        // The semaphore is never closed; without a permit the check would merely run as one more.
-        let _permit = self.slots.acquire().await.ok();
+        let turn = self.kafka.turn().await;
         let check = async {
             match request.management {
-                TopicManagement::Strimzi => strimzi::ensure(&self.client, &self.kafka, &request).await,
+                TopicManagement::Strimzi => strimzi::ensure(&self.client, &turn, &request).await,
                 TopicManagement::Direct | TopicManagement::External => {
-                    direct::ensure(&self.kafka, request.clone(), untried).await
+                    direct::ensure(&turn, request.clone(), untried).await
                 }
             }
         };

@@ -1,14 +1,16 @@
 //! The platform's topics in Kafka.
 //!
-//! [`plan`] decides (pure), [`direct`] carries it out by Kafka's admin protocol, and [`keeper`] runs the checks beside
-//! the reconciliations, so that a Kafka that doesn't answer holds up nothing else.
+//! [`plan`] decides (pure), [`direct`] carries it out by Kafka's admin protocol, and [`keeper`] and [`deletions`]
+//! run it beside the reconciliations, so that a Kafka that doesn't answer holds up nothing else.
 
 mod answers;
 pub(crate) mod connection;
+pub(crate) mod deletions;
 pub(crate) mod direct;
 pub(crate) mod keeper;
 mod native;
 pub(crate) mod plan;
+mod session;
 pub(crate) mod strimzi;
 mod untried;
 mod words;

@@ -1,7 +1,5 @@
 //! Topics by way of Strimzi's Topic Operator: KafkaTopics, and a look at Kafka itself for what has become of them.
 
-use std::sync::Arc;
-
 use kube::{
     Api, Client, ResourceExt as _,
     api::{ApiResource, DeleteParams, Patch, PatchParams, Preconditions},
@@ -11,11 +9,10 @@ use serde_json::json;
 use tracing::info;
 
 use super::{
-    Fate, TopicReport,
-    connection::Clients,
-    direct,
+    Fate, TopicReport, direct,
     keeper::{Outcome, Request},
     plan::{LiveTopic, other_settings},
+    session::Turn,
     words,
 };
 use crate::{
@@ -36,9 +33,9 @@ const MANAGED: &str = "strimzi.io/managed";
 ///
 /// # Errors
 /// When Kafka gives no answer. What the API server says no to is the topic's fate.
-pub(super) async fn ensure(client: &Client, kafka: &Arc<Clients>, request: &Request) -> Outcome {
+pub(super) async fn ensure(client: &Client, turn: &Turn, request: &Request) -> Outcome {
     let names = request.topics.iter().map(|topic| topic.name.clone()).collect();
-    let live = direct::look(kafka, &request.connection, names).await?;
+    let live = direct::look(turn, &request.connection, names).await?;
     let resource = served(client).await.and_then(|resource| {
         let missing = "this cluster has no KafkaTopic of kafka.strimzi.io: install Strimzi, or set another \
                        kafka.topicManagement";

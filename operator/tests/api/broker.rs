@@ -18,6 +18,7 @@ use regex::bytes::Regex;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+    sync::watch,
     task::{JoinHandle, JoinSet},
 };
 
@@ -34,6 +35,8 @@ const WRITES: [(i16, &str); 4] =
 /// A port of this machine that leads to the tests' Kafka by way of the interference.
 pub(crate) struct Broker {
     pub(crate) address: SocketAddr,
+    /// While it is silent, connections are taken and requests are kept.
+    pub(crate) silent: watch::Sender<bool>,
     way: JoinHandle<()>,
 }
 
@@ -42,22 +45,24 @@ impl Broker {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let interference = Arc::clone(interference);
+        let silent = watch::Sender::new(false);
+        let silence = silent.subscribe();
         let way = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((operator, _)) = listener.accept().await {
-                let interference = Arc::clone(&interference);
+                let (interference, silence) = (Arc::clone(&interference), silence.clone());
                 connections.spawn(async move {
                     let mut ended = interference.ended();
                     ended.borrow_and_update();
                     tokio::select! {
-                        _ = connect(&interference, operator, address) => {}
+                        _ = connect(&interference, operator, address, silence) => {}
                         // With the operator.
                         _ = ended.changed() => {}
                     }
                 });
             }
         });
-        Self { address, way }
+        Self { address, silent, way }
     }
 }
 
@@ -68,7 +73,12 @@ impl Drop for Broker {
 }
 
 /// Goes on until either side has closed it.
-async fn connect(interference: &Interference, mut operator: TcpStream, address: SocketAddr) -> io::Result<Infallible> {
+async fn connect(
+    interference: &Interference,
+    mut operator: TcpStream,
+    address: SocketAddr,
+    mut silence: watch::Receiver<bool>,
+) -> io::Result<Infallible> {
     let mut broker = TcpStream::connect(kafka()).await?;
     let (mut requests, mut to_operator) = operator.split();
     let (mut answers, mut to_broker) = broker.split();
@@ -77,6 +87,7 @@ async fn connect(interference: &Interference, mut operator: TcpStream, address: 
     let ask = async {
         loop {
             let request = read(&mut requests).await?;
+            let _ = silence.wait_for(|is_silent| !is_silent).await;
             if let Some(write) = write_of(&request) {
                 let write = interference.numbered(write);
                 let end = interference.end_at(&write);

@@ -38,6 +38,7 @@ mod replicas;
 mod rights;
 mod rollouts;
 mod scaling;
+mod silence;
 mod state;
 mod strimzi;
 mod topics;
