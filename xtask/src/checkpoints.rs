@@ -46,7 +46,7 @@ pub(crate) fn run(instance: &Instance, Settings { names, short, out, write }: Se
             fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
         }
     }
-    test::cargo("build", &[&["--quiet"], &*test::of_workspace("--bin", &["checkpoints"])].concat(), &[])?;
+    test::build(&["checkpoints"])?;
     let mut command = Command::new(env::current_exe()?.with_file_name("checkpoints"));
     command.args(&names).args(short.then_some("--short")).arg("--out").arg(&out);
     let status = command.envs(test::variables(instance, &up)?).status().context("cannot start the checkpoints")?;

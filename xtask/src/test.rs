@@ -150,9 +150,9 @@ fn faults(only: &[&str]) -> Result<()> {
     cargo_test(&[&of_workspace("--test", &["faults"]), &arguments[..], only].concat(), &[])
 }
 
-/// What cargo is to build or to test of the whole workspace: targets of that kind, by name. Of one package alone cargo would
+/// What cargo is to test of the whole workspace: targets of that kind, by name. Of one package alone cargo would
 /// build libraries with other features, so that most of them would be built again for each.
-pub(crate) fn of_workspace<'a>(kind: &'a str, names: &[&'a str]) -> Vec<&'a str> {
+fn of_workspace<'a>(kind: &'a str, names: &[&'a str]) -> Vec<&'a str> {
     let targets = names.iter().flat_map(|name| [kind, name]);
     ["--workspace", "--features", FEATURES].into_iter().chain(targets).collect()
 }
@@ -160,7 +160,13 @@ pub(crate) fn of_workspace<'a>(kind: &'a str, names: &[&'a str]) -> Vec<&'a str>
 /// The tests start the services' binaries, which `cargo test` builds for their own packages only. They can be made to
 /// die at certain points, see `chassis::crash`.
 pub(crate) fn build_services() -> Result<()> {
-    cargo("build", &of_workspace("--bin", &SERVICES), &[])
+    build(&SERVICES)
+}
+
+/// Builds programs of the workspace. With a test among what is asked for libraries get the features that they have for all
+/// tests; without one they would be built once more.
+pub(crate) fn build(programs: &[&str]) -> Result<()> {
+    cargo("build", &[&of_workspace("--bin", programs)[..], &["--test", "http"]].concat(), &[])
 }
 
 /// Starts a PostgreSQL of the tests' own below `directory`.
@@ -198,7 +204,7 @@ fn on_cluster(instance: &Instance, only: &[&str], environment: &[(&str, &str)]) 
     let mut variables = variables(instance, &up)?;
     variables.extend(environment.iter().map(|(name, value)| (*name, (*value).to_owned())));
     let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    cargo("build", &of_workspace("--bin", &["kubectl-foodplatform"]), &[])?;
+    build(&["kubectl-foodplatform"])?;
     // One after another: they all look at the same cluster.
     cargo_test(&[&of_workspace("--test", &["cluster"]), &["--", "--test-threads=1"][..], only].concat(), &variables)
 }
