@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::example;
 use crate::{
-    Outcome, Shown, Stage,
+    Length, Outcome, Shown, Stage,
     load::{GENTLE, Load, Rate},
 };
 
@@ -17,7 +17,11 @@ const MOST: usize = 5;
 const BUSY: Rate = Rate { orders: 150, reads: 250 };
 
 pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
-    stage.change(json!({ "services": { "order": example::order(EXAMPLE)? } })).await;
+    let mut order = example::order(EXAMPLE)?;
+    if stage.length == Length::Short {
+        order["autoscaling"]["behavior"]["scaleDown"]["stabilizationWindowSeconds"] = json!(5);
+    }
+    stage.change(json!({ "services": { "order": order } })).await;
     stage.until_settled().await;
     stage.until_pods(Service::Order, FEWEST).await;
     let log = AuditLog::from_now();
@@ -27,7 +31,7 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
     stage.until_pods(Service::Order, MOST).await;
     load.mark(format!("{MOST} pods"));
     // The new ones have to answer, too.
-    load.answers(2_000).await;
+    load.answers(stage.length.pick(500, 2_000)).await;
     let grown = hpa(stage).await;
     load.mark("end of the load");
     load.change(GENTLE);

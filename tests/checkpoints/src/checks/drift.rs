@@ -159,9 +159,6 @@ fn is_called(name: &str, wanted: &str) -> bool {
 
 /// An order can still be cancelled: order and cook have come to know the new tokens, which takes the kubelet a while.
 async fn cancels(stage: &Stage) {
-    let slow = json!({ "services": { "cook": { "config": { "cookingTime": "20s..30s" } } } });
-    stage.change(slow).await;
-    stage.until_settled().await;
     let menu = stage.gateway.menu_with_stock(100).await;
     wait::until("a cancellation", ::tests::cluster::READY, async || {
         let order = stage.gateway.place_one(&menu, 1).await;

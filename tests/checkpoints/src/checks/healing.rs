@@ -83,7 +83,7 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
     for service in STRUCK {
         let mut settings = json!({ "replicas": 1, "autoscaling": null });
         if stage.length == Length::Short {
-            settings["probes"] = json!({ "liveness": { "periodSeconds": 2 } });
+            settings["probes"] = json!({ "liveness": { "periodSeconds": 1 } });
         }
         stage.change(json!({ "services": { service.name(): settings } })).await;
     }
