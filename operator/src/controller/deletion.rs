@@ -237,6 +237,7 @@ async fn delete_topics(context: &Context, platform: &Platform, remaining: Option
     match outcome {
         Some(Ok(topics)) => Ok(Left::Nothing(topics)),
         Some(Err(unreachable)) => hindered(&unreachable),
+        None if remaining.is_none() => Ok(Left::Some("Kafka was not asked in time".to_owned())),
         None => Ok(Left::Some("Kafka has yet to delete the topics".to_owned())),
     }
 }

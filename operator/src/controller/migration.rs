@@ -41,8 +41,11 @@ pub(super) fn state(service: FoodService, job: &Job, pods: &[Arc<Pod>]) -> Migra
     }
     let name = job.name_any();
     let of_job = |pod: &&Arc<Pod>| {
+        let its = |label: &str| pod.labels().get(label);
         pods::is(pod, service, labels::ROLE_MIGRATE)
-            && pod.labels().get("batch.kubernetes.io/job-name").is_some_and(|found| *found == name)
+            && its("batch.kubernetes.io/job-name").is_some_and(|found| *found == name)
+            // One of that name may have been made anew, and the former's pods be about to end.
+            && its("batch.kubernetes.io/controller-uid").is_none_or(|uid| Some(uid) == job.metadata.uid.as_ref())
     };
     let words = pods.iter().filter(of_job).find_map(|pod| pods::failure_of(pod));
     if let Some(failed) = is(job, "Failed") {
@@ -140,17 +143,21 @@ mod tests {
 
     fn job(conditions: &Value) -> Job {
         serde_json::from_value(json!({
-            "metadata": { "name": "q-order-migrate-1", "creationTimestamp": "2026-01-01T00:00:00Z" },
+            "metadata": { "name": "q-order-migrate-1", "uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z" },
             "status": { "conditions": conditions },
         }))
         .unwrap()
     }
 
     fn pod(message: &str) -> Arc<Pod> {
+        pod_of("u", message)
+    }
+
+    fn pod_of(job: &str, message: &str) -> Arc<Pod> {
         let pod = json!({
             "metadata": { "name": "p", "labels": {
                 "app.kubernetes.io/name": "order", "foodplatform.dev/role": "migrate",
-                "batch.kubernetes.io/job-name": "q-order-migrate-1",
+                "batch.kubernetes.io/job-name": "q-order-migrate-1", "batch.kubernetes.io/controller-uid": job,
             } },
             "status": { "containerStatuses": [{
                 "name": "order", "image": "i", "imageID": "", "ready": false, "restartCount": 1,
@@ -167,6 +174,8 @@ mod tests {
     #[test]
     fn follows_the_job() {
         assert_eq!(state(FoodService::Order, &job(&json!([])), &[]), Migration::Running);
+        let former = pod_of("former", "old trouble");
+        assert_eq!(state(FoodService::Order, &job(&json!([])), &[former]), Migration::Running, "it was made anew");
         let complete = job(&json!([{ "type": "Complete", "status": "True" }]));
         assert_eq!(state(FoodService::Order, &complete, &[pod("old trouble")]), Migration::Done);
         assert!(matches!(state(FoodService::Order, &failed(), &[]), Migration::Failed(_)));

@@ -1,7 +1,8 @@
 //! The way to a Kafka cluster, and what its client complains of.
 
 use std::{
-    sync::{Arc, Mutex},
+    collections::HashMap,
+    sync::{Arc, Mutex, Weak},
     time::{Duration, Instant},
 };
 
@@ -58,6 +59,8 @@ impl Client {
 pub(crate) struct Clients {
     kept: Mutex<Vec<Kept>>,
     turns: Arc<Semaphore>,
+    /// Of each cluster, by its bootstrap servers, as long as somebody has one or waits for it.
+    turns_of: Mutex<HashMap<String, Weak<Semaphore>>>,
     /// Whether they may change anything.
     pub(super) fence: Fence,
 }
@@ -71,13 +74,29 @@ struct Kept {
 impl Clients {
     /// Whose changes go out only while the fence is open.
     pub(crate) fn new(fence: Fence) -> Self {
-        Self { kept: Mutex::default(), turns: Arc::new(Semaphore::new(THREADS)), fence }
+        let (kept, turns_of) = (Mutex::default(), Mutex::default());
+        Self { kept, turns: Arc::new(Semaphore::new(THREADS)), turns_of, fence }
     }
 
-    /// Waits for a turn at asking Kafka.
-    pub(super) async fn turn(self: &Arc<Self>) -> Turn {
-        // The semaphore is never closed; without a permit there would merely be one more.
-        Turn::new(Arc::clone(self), Arc::clone(&self.turns).acquire_owned().await.ok())
+    /// Waits for a turn at asking a cluster. One is always left to the others, however many wait for this one.
+    pub(super) async fn turn(self: &Arc<Self>, connection: &Connection) -> Turn {
+        let of_cluster = self.turns_of(&connection.bootstrap_servers);
+        let mut permits = Vec::new();
+        for turns in [of_cluster, Arc::clone(&self.turns)] {
+            // They are never closed; without a permit there would merely be one more.
+            permits.extend(turns.acquire_owned().await);
+        }
+        Turn::new(Arc::clone(self), permits)
+    }
+
+    fn turns_of(&self, bootstrap_servers: &str) -> Arc<Semaphore> {
+        let mut turns_of = lock(&self.turns_of);
+        turns_of.retain(|_, turns| turns.strong_count() > 0);
+        turns_of.get(bootstrap_servers).and_then(Weak::upgrade).unwrap_or_else(|| {
+            let turns = Arc::new(Semaphore::new(THREADS - 1));
+            turns_of.insert(bootstrap_servers.to_owned(), Arc::downgrade(&turns));
+            turns
+        })
     }
 
     /// The client for a connection. May block, for it ends those that nobody has asked for a while.

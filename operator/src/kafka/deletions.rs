@@ -104,7 +104,7 @@ impl TopicDeletions {
         wake: impl FnOnce() + Send + 'static,
     ) {
         // It has no time-out: each of its requests has, and what hangs nevertheless could still delete something.
-        let outcome = match stop.run_until_cancelled(self.kafka.turn()).await {
+        let outcome = match stop.run_until_cancelled(self.kafka.turn(&request.connection)).await {
             Some(turn) => {
                 let Request { connection, records } = request.clone();
                 Some(direct::delete(&turn, &connection, records, stop.clone()).await)
@@ -191,8 +191,8 @@ mod tests {
         let kafka = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (deletions, request) = (deletions(), request(kafka.local_addr().unwrap()));
         let mut turns = Vec::new();
-        for _ in 0..THREADS {
-            turns.push(deletions.kafka.turn().await);
+        for _ in 1..THREADS {
+            turns.push(deletions.kafka.turn(&request.connection).await);
         }
         let (_, mut woken) = begin(&deletions, &request);
         assert!(timeout(MOMENT, &mut woken).await.is_err(), "it waits for its turn");

@@ -142,19 +142,20 @@ impl TopicKeeper {
         untried: Untried,
         wake: impl FnOnce() + Send + 'static,
     ) {
-        let turn = self.kafka.turn().await;
-        let check = async {
-            match request.management {
-                TopicManagement::Strimzi => strimzi::ensure(&self.client, &turn, &request).await,
-                TopicManagement::Direct | TopicManagement::External => {
-                    direct::ensure(&turn, request.clone(), untried).await
-                }
+        let turn = self.kafka.turn(&request.connection).await;
+        let outcome = match request.management {
+            TopicManagement::Strimzi => {
+                let check = strimzi::ensure(&self.client, &turn, &request);
+                tokio::time::timeout(CHECK_TIMEOUT, check).await.unwrap_or_else(|_| {
+                    let servers = &request.connection.bootstrap_servers;
+                    Err(Unreachable(format!("Kafka at {servers} answers too slowly to check the topics; retrying")))
+                })
+            }
+            // Each of its requests has a time-out, and what hangs nevertheless could still make a topic.
+            TopicManagement::Direct | TopicManagement::External => {
+                direct::ensure(&turn, request.clone(), untried).await
             }
         };
-        let outcome = tokio::time::timeout(CHECK_TIMEOUT, check).await.unwrap_or_else(|_| {
-            let servers = &request.connection.bootstrap_servers;
-            Err(Unreachable(format!("Kafka at {servers} answers too slowly to check the topics; retrying")))
-        });
         crate::metrics::topics_checked(if is_settled(&outcome) { "good" } else { "bad" });
         if let Some(entry) = lock(&self.entries).get_mut(&key) {
             entry.finish(&request, outcome, Instant::now());

@@ -14,13 +14,13 @@ use crate::fence::Fence;
 #[derive(Clone)]
 pub(super) struct Turn {
     clients: Arc<Clients>,
-    _permit: Option<Arc<OwnedSemaphorePermit>>,
+    _permits: Arc<Vec<OwnedSemaphorePermit>>,
 }
 
 impl Turn {
-    /// A turn as long as the permit lasts.
-    pub(super) fn new(clients: Arc<Clients>, permit: Option<OwnedSemaphorePermit>) -> Self {
-        Self { clients, _permit: permit.map(Arc::new) }
+    /// A turn as long as the permits last.
+    pub(super) fn new(clients: Arc<Clients>, permits: Vec<OwnedSemaphorePermit>) -> Self {
+        Self { clients, _permits: Arc::new(permits) }
     }
 
     fn session(&self, connection: Connection, runtime: Handle) -> Result<Session, Unreachable> {
@@ -79,16 +79,18 @@ mod tests {
         };
         let clients = Arc::new(Clients::new(Fence::open()));
         let (end, ended) = mpsc::channel::<()>();
-        let turn = clients.turn().await;
+        let turn = clients.turn(&connection).await;
         let work = on_session(&turn, &connection, move |_| Ok(ended.recv().is_ok()));
         assert!(timeout(MOMENT, work).await.is_err());
         drop(turn);
         let mut others = Vec::new();
-        for _ in 1..THREADS {
-            others.push(clients.turn().await);
+        for _ in 2..THREADS {
+            others.push(clients.turn(&connection).await);
         }
-        assert!(timeout(MOMENT, clients.turn()).await.is_err(), "one more is blocked");
+        assert!(timeout(MOMENT, clients.turn(&connection)).await.is_err(), "one more is blocked");
+        let other = Connection { bootstrap_servers: "other:9092".to_owned(), ..connection.clone() };
+        drop(timeout(MOMENT, clients.turn(&other)).await.expect("there is one for the others"));
         drop(end);
-        clients.turn().await;
+        clients.turn(&connection).await;
     }
 }

@@ -97,6 +97,9 @@ async fn bring(
         None if live.is_some() && !is_recorded => return Ok(words::foreign(&wanted.name, false)),
         _ => {}
     }
+    if found.as_ref().is_some_and(|found| found.metadata.deletion_timestamp.is_some()) {
+        return Ok(Fate::Refused(format!("{KIND} {namespace}/{name} is being deleted")));
+    }
     let object = possible(built, resource, live);
     let is_other = |found: &DynamicObject| difference(&object, found, FIELD_MANAGER).is_some();
     if found.as_ref().is_none_or(is_other) {
@@ -150,7 +153,8 @@ pub(crate) enum Topics {
     Stay,
 }
 
-/// Deletes the KafkaTopics that are the platform's own. Gives how many of them are still there.
+/// Deletes the KafkaTopics that are the platform's own. Gives how many of them are still there, but for those that have to
+/// stay for their topics to stay.
 ///
 /// # Errors
 /// In a sentence, when the API server can't be asked, or refuses.
@@ -175,6 +179,11 @@ pub(crate) async fn delete(client: &Client, built: &[DynamicObject], topics: Top
                     Ok(_) => metrics::written(KIND, "patch"),
                     Err(kube::Error::Api(answer)) if answer.code == 404 => continue,
                     Err(error) => return Err(told(error)),
+                }
+                // A Topic Operator that puts no finalizer there doesn't know the annotation: it would delete the topic.
+                if live.finalizers().is_empty() {
+                    left -= 1;
+                    continue;
                 }
             }
             let preconditions = Preconditions { uid: live.uid(), resource_version: None };

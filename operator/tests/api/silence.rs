@@ -55,6 +55,8 @@ async fn those_whose_kafka_is_silent_hold_up_no_others() {
     world.shop(json!({})).await;
     let config = eventually("a ConfigMap", || world.get::<ConfigMap>("shop-cook"));
     tokio::time::timeout(Duration::from_secs(5), config).await.expect("it is held up by no other");
+    let topics = world.shop_when("with topics", |shop| is(shop, TOPICS_READY, "True", "TopicsReady"));
+    tokio::time::timeout(Duration::from_secs(30), topics).await.expect("one turn at asking Kafka is left to it");
 
     let is_told = |platform: &FoodPlatform| message(platform, READY).starts_with("the topics can't be deleted: Kafka");
     eventually("a silence that is told", || async {

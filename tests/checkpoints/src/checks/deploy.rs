@@ -30,7 +30,8 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
     let before = spec["image"]["tag"].as_str().ok_or("the platform's spec has no image.tag")?;
     let next = servers::next_image_tag();
     // In the short form what undoes the change is the way back.
-    let tags: &[&str] = stage.length.pick(&[&next], &[&next, before]);
+    let both = [next.as_str(), before];
+    let tags = &both[..stage.length.pick(1, 2)];
 
     let load = Load::start(stage, rate, EVERYTHING, &Service::ALL).await;
     load.answers(100).await;
