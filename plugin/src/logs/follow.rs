@@ -5,14 +5,14 @@ use std::{collections::HashMap, io::Write, pin::pin, time::Duration};
 use anyhow::Result;
 use foodplatform_operator::controller::decisions::words;
 use futures::TryStreamExt as _;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, ResourceExt as _, api::LogParams};
 use kube_runtime::{
     WatchStreamExt as _,
     watcher::{self, Event},
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     history::Seen,
@@ -41,12 +41,12 @@ pub(super) async fn print<W: Write>(
     pods: &Api<Pod>,
     selector: &str,
     window: &LogParams,
-    began: Timestamp,
+    began: Instant,
     seen: Seen,
     printer: &mut Printer<W>,
 ) -> Result<()> {
     let (tell, mut told) = mpsc::channel(QUEUE);
-    let mut followed = Followed { pods, unseen: unseen(window, began), tell, seen, reading: HashMap::new() };
+    let mut followed = Followed { pods, window, began, tell, seen, reading: HashMap::new() };
     let config = watcher::Config::default().labels(selector);
     let mut events = pin!(kube_runtime::watcher(pods.clone(), config).default_backoff());
     loop {
@@ -76,8 +76,9 @@ pub(super) async fn print<W: Write>(
 /// The containers that are being read.
 struct Followed<'a> {
     pods: &'a Api<Pod>,
-    /// Of pods of which nothing has been printed.
-    unseen: LogParams,
+    window: &'a LogParams,
+    /// When lines in `window` began to be read.
+    began: Instant,
     tell: mpsc::Sender<Told>,
     seen: Seen,
     /// By pod: the container that is read, or was read to its end.
@@ -107,7 +108,8 @@ impl Followed<'_> {
     fn read(&mut self, source: Source, wait: Duration) {
         let reading = Reading { container: source.container.clone(), is_over: false };
         self.reading.insert(source.pod.clone(), reading);
-        let window = self.seen.get(&source.pod).map_or_else(|| self.unseen.clone(), |last| since(*last));
+        let elapsed = self.began.elapsed().saturating_add(wait);
+        let window = self.seen.get(&source.pod).map_or_else(|| unseen(self.window, elapsed), |last| since(*last));
         let window = LogParams { follow: true, ..source.of(&window) };
         tokio::spawn(read(self.pods.clone(), source, window, wait, self.tell.clone()));
     }
@@ -161,12 +163,19 @@ fn after_the_end(source: &Source, now: Option<Source>) -> Option<(Source, Durati
     now.runs.then_some((now, AGAIN))
 }
 
-/// What is asked for of a pod of which nothing has been printed. It may be asked for often, as the client gives up on logs
-/// that stay quiet, so that it begins at a fixed time; and without a tail, which would leave out what was logged in between.
-fn unseen(window: &LogParams, began: Timestamp) -> LogParams {
-    let oldest = |seconds| began.checked_sub(SignedDuration::from_secs(seconds)).ok();
-    let first = if window.tail_lines.is_some() { Some(began) } else { window.since_seconds.and_then(oldest) };
-    first.map_or_else(|| LogParams { timestamps: true, ..Default::default() }, since)
+/// What is asked for of a pod of which nothing has been printed, when `elapsed` has passed since the beginning. It may be
+/// asked for often, as the client gives up on logs that stay quiet, so that it always reaches back to the beginning; and
+/// without a tail, which would leave out what was logged in between. In seconds before now: the user's clock and the node's
+/// may differ.
+fn unseen(window: &LogParams, elapsed: Duration) -> LogParams {
+    // The API server takes whole seconds only, and no less than one.
+    let elapsed = i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX).saturating_add(1);
+    let since_seconds = if window.tail_lines.is_some() {
+        Some(elapsed)
+    } else {
+        window.since_seconds.map(|since| since.saturating_add(elapsed))
+    };
+    LogParams { timestamps: true, since_seconds, ..Default::default() }
 }
 
 /// What may lie after `last`. The API server takes whole seconds only.
@@ -241,20 +250,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_of_a_quiet_pod_begins_at_a_fixed_time_and_has_no_tail() {
-        let began = "2026-01-02T03:04:05.9Z".parse().unwrap();
+    fn what_is_asked_for_of_a_quiet_pod_reaches_back_to_the_beginning_and_has_no_tail() {
+        let elapsed = Duration::from_millis(5900);
         for (tail_lines, since_seconds, expected) in [
             (None, None, None),
-            (Some(0), None, Some("2026-01-02T03:04:05Z")),
-            (Some(20), Some(60), Some("2026-01-02T03:04:05Z")),
-            (None, Some(60), Some("2026-01-02T03:03:05Z")),
-            (None, Some(i64::MAX), None),
+            (Some(0), None, Some(6)),
+            (Some(20), Some(60), Some(6)),
+            (None, Some(60), Some(66)),
+            (None, Some(i64::MAX), Some(i64::MAX)),
         ] {
-            let window = unseen(&LogParams { tail_lines, since_seconds, ..Default::default() }, began);
-            let from = window.since_time.map(|time| time.to_string());
-            assert_eq!(from.as_deref(), expected, "{tail_lines:?} {since_seconds:?}");
-            assert_eq!((window.tail_lines, window.since_seconds, window.timestamps), (None, None, true));
+            let window = unseen(&LogParams { tail_lines, since_seconds, ..Default::default() }, elapsed);
+            assert_eq!(window.since_seconds, expected, "{tail_lines:?} {since_seconds:?}");
+            assert_eq!((window.tail_lines, window.since_time, window.timestamps), (None, None, true));
         }
+        let window = unseen(&LogParams { tail_lines: Some(0), ..Default::default() }, Duration::ZERO);
+        assert_eq!(window.since_seconds, Some(1), "no less is taken");
     }
 
     #[test]

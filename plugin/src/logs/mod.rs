@@ -12,12 +12,12 @@ use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
 use foodplatform_operator::{build::labels, controller::decisions::words};
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api,
     api::{ListParams, LogParams},
 };
+use tokio::time::Instant;
 
 use self::{pods::Source, print::Printer};
 use crate::{cli::Logs, cluster::Cluster, paint};
@@ -35,7 +35,7 @@ pub(crate) async fn run(cluster: &Cluster, wanted: &Logs) -> Result<ExitCode> {
         ..Default::default()
     };
     let pods: Api<Pod> = cluster.api();
-    let began = Timestamp::now();
+    let began = Instant::now();
     let listed = pods.list(&ListParams::default().labels(&selector)).await;
     let listed = listed.map_err(|error| anyhow!("listing the platform's pods: {}", words(&error)))?;
     let sources: Vec<Source> = listed.iter().filter_map(Source::new).collect();
