@@ -17,14 +17,16 @@ impl Kafka {
         Self(ClientConfig::new().set("bootstrap.servers", kafka()).create().unwrap())
     }
 
-    pub(crate) async fn create(&self, topic: &str, partitions: i32) {
-        let topic = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+    pub(crate) async fn create(&self, name: &str, partitions: i32) {
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
         // One that was just deleted may still be on its way out.
         eventually("the topic to be made", || async {
             let results = self.0.create_topics([&topic], &AdminOptions::new()).await.unwrap();
             results[0].is_ok().then_some(())
         })
         .await;
+        // The broker hears of it a moment after the controller has made it.
+        eventually("the topic to be shown", || async { (self.partitions(name) > 0).then_some(()) }).await;
     }
 
     pub(crate) async fn delete(&self, topic: &str) {
