@@ -165,34 +165,39 @@ pub(crate) async fn delete(client: &Client, built: &[DynamicObject], topics: Top
         let (namespace, name) = (built.namespace().unwrap_or_default(), built.name_any());
         let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &resource);
         let told = |error| format!("deleting {KIND} {namespace}/{name}: {}", told(&error));
-        let Some(live) = api.get_opt(&name).await.map_err(told)?.filter(|live| kafka_topic::is_ours(live, built))
+        let Some(mut live) = api.get_opt(&name).await.map_err(told)?.filter(|live| kafka_topic::is_ours(live, built))
         else {
             continue;
         };
         left += 1;
-        if live.metadata.deletion_timestamp.is_none() {
-            if topics == Topics::Stay {
-                // The Topic Operator leaves the topic of such a one alone, also when that goes.
-                let metadata = json!({ "uid": live.uid(), "annotations": { MANAGED: "false" } });
-                let patch = Patch::Merge(json!({ "metadata": metadata }));
-                match api.patch(&name, &PatchParams::default(), &patch).await {
-                    Ok(_) => metrics::written(KIND, "patch"),
-                    Err(kube::Error::Api(answer)) if answer.code == 404 => continue,
-                    Err(error) => return Err(told(error)),
-                }
-                // A Topic Operator that puts no finalizer there doesn't know the annotation: it would delete the topic.
-                if live.finalizers().is_empty() {
-                    left -= 1;
-                    continue;
-                }
-            }
-            let preconditions = Preconditions { uid: live.uid(), resource_version: None };
-            let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-            match api.delete(&name, &parameters).await {
-                Ok(_) => metrics::written(KIND, "delete"),
-                Err(kube::Error::Api(answer)) if answer.code == 404 => {}
+        if live.metadata.deletion_timestamp.is_some() {
+            continue;
+        }
+        if topics == Topics::Stay {
+            // The Topic Operator leaves the topic of such a one alone, also when that goes.
+            let metadata = json!({ "uid": live.uid(), "annotations": { MANAGED: "false" } });
+            let patch = Patch::Merge(json!({ "metadata": metadata }));
+            match api.patch(&name, &PatchParams::default(), &patch).await {
+                Ok(patched) => live = patched,
+                Err(kube::Error::Api(answer)) if answer.code == 404 => continue,
                 Err(error) => return Err(told(error)),
             }
+            metrics::written(KIND, "patch");
+            // A Topic Operator that puts no finalizer there doesn't know the annotation: it would delete the topic.
+            if live.finalizers().is_empty() {
+                left -= 1;
+                continue;
+            }
+        }
+        // Not one that has just been given a finalizer: the API server would overlook that, and the topic would be left.
+        let preconditions = Preconditions { uid: live.uid(), resource_version: live.resource_version() };
+        let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+        match api.delete(&name, &parameters).await {
+            Ok(_) => metrics::written(KIND, "delete"),
+            Err(kube::Error::Api(answer)) if answer.code == 404 => {}
+            // It is looked at again.
+            Err(kube::Error::Api(answer)) if answer.is_conflict() && topics == Topics::Go => {}
+            Err(error) => return Err(told(error)),
         }
     }
     Ok(left)
