@@ -22,8 +22,8 @@ pub struct LogsSpec {
     #[schemars(range(min = 1, max = 1000))]
     pub max_files: Option<i32>,
     /// The most that the log files of a service take together; the oldest are removed first, those of pods that are
-    /// gone too. Each pod may go beyond it by one file, which is
-    /// this divided by `maxFiles`, until it begins the next. Default: four fifths of `volume.size`, or `100Mi` without a volume.
+    /// gone too. Each pod may go beyond it by one file, which is this divided by `maxFiles`, until it begins the next.
+    /// Default: four fifths of `volume.size`, or `100Mi` without a volume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 24))]
     #[x_kube(validation = rules::size("maxTotalSize"))]

@@ -29,7 +29,7 @@ use crate::{
 const INTERVAL: Duration = Duration::from_secs(5 * 60);
 /// Between two attempts while something is wrong, growing from the first to the second.
 pub(super) const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
-/// For a whole check.
+/// For a whole check by way of Strimzi.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// What a platform wants of Kafka.

@@ -19,7 +19,7 @@ const UNCERTAIN: [RDKafkaErrorCode; 4] = [
 ];
 
 /// The names of topics that were announced, and that either nobody has tried to make since, or Kafka has refused to. It is
-/// shared between the checks of a platform: one that is broken off goes on with what it has begun.
+/// shared between a platform's check and what is known of the platform, whose wish may change while the check is under way.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Untried(Arc<Mutex<BTreeSet<String>>>);
 
