@@ -16,6 +16,6 @@ mod stage;
 mod timeline;
 
 pub use checks::{ALL, Checkpoint};
-pub use run::{Missed, Outcome, Row, run};
+pub use run::{Missed, Outcome, Row, prepared, run};
 pub use stage::{Length, Shown, Stage};
 pub use timeline::Timeline;

@@ -138,7 +138,7 @@ impl Stage {
     ///
     /// # Panics
     /// When that doesn't succeed for a while.
-    pub async fn replace(&self, spec: &Value) {
+    async fn replace(&self, spec: &Value) {
         wait::until("the spec to be replaced", wait::SOON, async || {
             let api = self.platform.api();
             let mut object = api.get(&self.platform.name).await.map_err(|error| error.to_string())?;
@@ -148,6 +148,15 @@ impl Stage {
             replaced.map(drop).map_err(|error| error.to_string())
         })
         .await;
+    }
+
+    /// Puts the spec that the platform had in the place of the one that it has, and waits until it is settled.
+    ///
+    /// # Panics
+    /// When that doesn't succeed.
+    pub async fn restore(&self, spec: &Value) {
+        self.replace(spec).await;
+        self.until_settled().await;
     }
 
     /// The pods of a service, those on their way out among them.

@@ -19,25 +19,27 @@ use crate::{
 
 /// How long each may take to be back: one that hangs is noticed by its liveness probe.
 const BACK: Duration = Duration::from_secs(150);
-/// Those that are struck in the full form.
+/// Those that are struck.
 const STRUCK: [Service; 3] = [Service::Order, Service::Cook, Service::Delivery];
+/// Those that nothing may happen to when the container runtime is restarted and order's pod deleted.
+const OTHERS: [Service; 4] = [Service::Cook, Service::Delivery, Service::Mypage, Service::Gateway];
 
 /// What happens to a pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Blow {
     Killed,
     Deleted,
+    /// The node's container runtime is restarted, and the pod deleted: there is one again once the runtime has made it.
+    Renewed,
     Hung,
 }
 
 impl Blow {
-    /// With a new pod between the two that restart a container, for the kubelet lets a second restart of one wait.
-    const ALL: [Self; 3] = [Self::Killed, Self::Deleted, Self::Hung];
-
     const fn words(self) -> &'static str {
         match self {
             Self::Killed => "process killed",
             Self::Deleted => "pod deleted",
+            Self::Renewed => "container runtime restarted",
             Self::Hung => "process hung",
         }
     }
@@ -46,7 +48,7 @@ impl Blow {
     fn is_over(self, struck: &(String, i32), ready: &[(String, i32)]) -> bool {
         let (name, restarts) = struck;
         match self {
-            Self::Deleted => !ready.is_empty() && ready.iter().all(|(other, _)| other != name),
+            Self::Deleted | Self::Renewed => !ready.is_empty() && ready.iter().all(|(other, _)| other != name),
             Self::Killed | Self::Hung => ready.iter().any(|(same, more)| same == name && more > restarts),
         }
     }
@@ -78,14 +80,9 @@ impl Blow {
 
 pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
     let rate = stage.length.pick(Rate { orders: 5, reads: 20 }, Rate { orders: 20, reads: 40 });
-    let services = stage.length.pick(&STRUCK[..1], &STRUCK);
     // With a second pod one would be ready although the struck one may never come back.
     for service in STRUCK {
-        let mut settings = json!({ "replicas": 1, "autoscaling": null });
-        if stage.length == Length::Short {
-            settings["probes"] = json!({ "liveness": { "periodSeconds": 1 } });
-        }
-        stage.change(json!({ "services": { service.name(): settings } })).await;
+        stage.change(json!({ "services": { service.name(): { "replicas": 1, "autoscaling": null } } })).await;
     }
     stage.until_settled().await;
     for service in STRUCK {
@@ -94,32 +91,21 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
     let load = Load::start(stage, rate, PAGES, &STRUCK).await;
     load.answers(50).await;
     let (mut times, mut shown, mut deferred, mut unknown) = (vec![], vec![], 0, 0);
-    for &service in services {
-        for blow in Blow::ALL {
-            let before = load.traffic();
-            load.mark(format!("{service}: {}", blow.words()));
-            let (pod, took) = back(stage, service, blow).await;
-            times.push(format!("{service} {} {:.1} s", blow.words(), took.as_secs_f64()));
-            if blow == Blow::Hung {
-                shown.push(liveness(stage, &pod).await);
-            }
-            // A deleted pod goes on answering for a moment.
-            stage.until_pods(service, 1).await;
-            until_well(&load, rate).await;
-            let meanwhile = Meanwhile::between(&before, &load.traffic());
-            unknown += blow.judge(service, &meanwhile, rate)?;
-            deferred += meanwhile.deferred;
+    for (service, blow) in blows(stage.length) {
+        let before = load.traffic();
+        load.mark(format!("{service}: {}", blow.words()));
+        let (pod, took) = back(stage, service, blow).await?;
+        times.push(format!("{service} {} {:.1} s", blow.words(), took.as_secs_f64()));
+        if blow == Blow::Hung {
+            shown.push(liveness(stage, &pod).await);
         }
+        // A deleted pod goes on answering for a moment.
+        stage.until_pods(service, 1).await;
+        until_well(&load, rate).await;
+        let meanwhile = Meanwhile::between(&before, &load.traffic());
+        unknown += blow.judge(service, &meanwhile, rate)?;
+        deferred += meanwhile.deferred;
     }
-    let before = load.traffic();
-    load.mark("container runtime restarted");
-    let took = runtime_restarted(stage).await?;
-    times.push(format!("container runtime restarted {:.1} s", took.as_secs_f64()));
-    stage.until_pods(Service::Order, 1).await;
-    until_well(&load, rate).await;
-    let meanwhile = Meanwhile::between(&before, &load.traffic());
-    Blow::Deleted.judge(Service::Order, &meanwhile, rate)?;
-    deferred += meanwhile.deferred;
     stage.platform.until_ready().await;
     shown.push(stage.kubectl(&["get", "pods", "-l", &stage.platform.selector()]).await);
     let traffic = load.stop().await;
@@ -139,18 +125,34 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
     })
 }
 
+/// What is done to whom, one after the other: with a new pod between two restarts of a container, for the kubelet lets the
+/// second one wait.
+fn blows(length: Length) -> Vec<(Service, Blow)> {
+    match length {
+        Length::Short => [Blow::Killed, Blow::Renewed, Blow::Hung].map(|blow| (Service::Order, blow)).to_vec(),
+        Length::Full => {
+            let each = |service| [Blow::Killed, Blow::Deleted, Blow::Hung].map(|blow| (service, blow));
+            STRUCK.into_iter().flat_map(each).chain([(Service::Order, Blow::Renewed)]).collect()
+        }
+    }
+}
+
 /// Strikes a service's one pod, and gives its name, and how long it took until one was ready again.
-async fn back(stage: &Stage, service: Service, blow: Blow) -> (String, Duration) {
+async fn back(stage: &Stage, service: Service, blow: Blow) -> Result<(String, Duration), String> {
     let struck = wait::until(&format!("the one pod of {service}"), wait::SOON, async || {
-        match ready(stage, service).await?.as_slice() {
+        match ready(stage, &[service]).await?.as_slice() {
             [pod] => Ok(pod.clone()),
             pods => Err(format!("{pods:?}")),
         }
     })
     .await;
+    let others = ready(stage, &OTHERS).await?;
     let (name, started) = (struck.0.clone(), Instant::now());
+    if blow == Blow::Renewed {
+        Away::stop(&stage.node, Part::Containerd)?.back()?;
+    }
     match blow {
-        Blow::Deleted => {
+        Blow::Deleted | Blow::Renewed => {
             let pods = stage.cluster().namespaced::<Pod>(&stage.platform.namespace);
             pods.delete(&name, &DeleteParams::default()).await.expect("the pod can be deleted");
         }
@@ -158,11 +160,17 @@ async fn back(stage: &Stage, service: Service, blow: Blow) -> (String, Duration)
         Blow::Hung => kill(process_of(&name), Signal::SIGSTOP).expect("the process can be stopped"),
     }
     wait::until(&format!("{service} after: {}", blow.words()), BACK, async || {
-        let ready = ready(stage, service).await?;
+        let ready = ready(stage, &[service]).await?;
         if blow.is_over(&struck, &ready) { Ok(()) } else { Err(format!("{struck:?} was struck, ready: {ready:?}")) }
     })
     .await;
-    (name, started.elapsed())
+    let took = started.elapsed();
+    if blow == Blow::Renewed {
+        // Without the runtime the kubelet may have taken them for not ready; but a restart would be counted for ever.
+        let now = async || wait::equals(ready(stage, &OTHERS).await?, others.clone());
+        wait::until("all other pods as they were", wait::SOON, now).await;
+    }
+    Ok((name, took))
 }
 
 /// What Kubernetes tells of a pod that hung: that its liveness probe has failed.
@@ -177,30 +185,14 @@ async fn liveness(stage: &Stage, pod: &str) -> Shown {
     .await
 }
 
-/// Restarts the node's container runtime, and gives how long it took until it had made a pod. No other container notices.
-async fn runtime_restarted(stage: &Stage) -> Result<Duration, String> {
-    const OTHERS: [Service; 4] = [Service::Cook, Service::Delivery, Service::Mypage, Service::Gateway];
-    let others = async || {
-        let mut seen = vec![];
-        for service in OTHERS {
-            seen.extend(ready(stage, service).await?);
-        }
-        seen.sort();
-        Ok::<_, String>(seen)
-    };
-    let (before, started) = (others().await?, Instant::now());
-    Away::stop(&stage.node, Part::Containerd)?.back()?;
-    back(stage, Service::Order, Blow::Deleted).await;
-    let took = started.elapsed();
-    // Without the runtime the kubelet may have taken them for not ready; but a restart would be counted for ever.
-    wait::until("all other pods as they were", wait::SOON, async || wait::equals(others().await?, before.clone()))
-        .await;
-    Ok(took)
-}
-
-/// A service's ready pods, each with how often its containers were restarted.
-async fn ready(stage: &Stage, service: Service) -> Result<Vec<(String, i32)>, String> {
-    Ok(stage.ready_pods(service).await?.iter().map(|pod| (pod.name_any(), restarts(pod))).collect())
+/// The ready pods of services, each with how often its containers were restarted.
+async fn ready(stage: &Stage, services: &[Service]) -> Result<Vec<(String, i32)>, String> {
+    let mut seen = vec![];
+    for &service in services {
+        seen.extend(stage.ready_pods(service).await?.iter().map(|pod| (pod.name_any(), restarts(pod))));
+    }
+    seen.sort();
+    Ok(seen)
 }
 
 fn restarts(pod: &Pod) -> i32 {
@@ -225,9 +217,14 @@ mod tests {
             (vec![pod("b", 0)], false, true),
             (vec![pod("b", 7), pod("a", 1)], false, false),
         ] {
-            let is_over = |blow: Blow| blow.is_over(&struck, &ready);
-            let expected = (restarted, restarted, replaced);
-            assert_eq!((is_over(Blow::Killed), is_over(Blow::Hung), is_over(Blow::Deleted)), expected, "{ready:?}");
+            for (blow, expected) in [
+                (Blow::Killed, restarted),
+                (Blow::Hung, restarted),
+                (Blow::Deleted, replaced),
+                (Blow::Renewed, replaced),
+            ] {
+                assert_eq!(blow.is_over(&struck, &ready), expected, "{blow:?} {ready:?}");
+            }
         }
     }
 

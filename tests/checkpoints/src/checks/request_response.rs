@@ -15,7 +15,7 @@ use crate::{
 };
 
 pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
-    let rounds = stage.length.pick(3, 20);
+    let rounds = stage.length.pick(2, 20);
     let menu = stage.gateway.menu_with_stock(1_000).await;
     // The kitchen waits until it is told, so that each cancellation is in time, or too late, by our doing alone.
     stage.change(json!({ "services": { "cook": { "config": { "cookingTime": "manual" } } } })).await;
