@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::Path,
     process::{Command, Stdio},
+    thread::{self, JoinHandle},
     time::Instant,
 };
 
@@ -16,6 +17,7 @@ use local::{
     install_packages, istio, kafka_topic_definition, load_program, repository, require_root, require_tools,
     schemathesis,
 };
+use rustix::process::nice;
 use tokio::runtime::Runtime;
 
 use crate::{conditions, fuzz, platform, up};
@@ -48,7 +50,17 @@ pub(crate) enum Layer {
 pub(crate) fn run(layers: &[Layer], only: &[&str], packages: &[&str]) -> Result<()> {
     let layers = if layers.is_empty() { Layer::value_variants() } else { layers };
     let mut outcomes = Vec::new();
+    let mut ahead = None;
     for &layer in layers {
+        match layer {
+            // These two leave much of a processor idle.
+            Layer::Api | Layer::Services if ahead.is_none() && layers.contains(&Layer::Cluster) => {
+                ahead = Some(compile_ahead());
+            }
+            // These are to have the machine to themselves.
+            Layer::Faults | Layer::Cluster => ahead.iter_mut().for_each(Ahead::finish),
+            _ => {}
+        }
         let started = Instant::now();
         let outcome = match layer {
             Layer::Pure => pure(packages),
@@ -70,6 +82,28 @@ pub(crate) fn run(layers: &[Layer], only: &[&str], packages: &[&str]) -> Result<
         bail!("{failed} of {} layers failed", outcomes.len());
     }
     Ok(())
+}
+
+/// Compiles in the background what the cluster's images hold, with whatever processor time others leave.
+fn compile_ahead() -> Ahead {
+    Ahead(Some(thread::spawn(|| {
+        // Linux keeps it for each thread, and cargo inherits it.
+        nice(19)?;
+        up::compile(&Progress::new()).map(drop)
+    })))
+}
+
+/// Something under way in the background.
+struct Ahead(Option<JoinHandle<Result<()>>>);
+
+impl Ahead {
+    /// Waits for its end. Whoever wants what should have come of it does it once more, and tells the error as its own.
+    fn finish(&mut self) {
+        let outcome = self.0.take().map(JoinHandle::join);
+        if let Some(Ok(Err(error))) = outcome {
+            eprintln!("ahead of its layer: {error:#}");
+        }
+    }
 }
 
 fn pure(packages: &[&str]) -> Result<()> {

@@ -69,14 +69,20 @@ pub(crate) fn local(instance: &Instance, bare: bool) -> Result<()> {
     Ok(())
 }
 
+/// Compiles what the local cluster's images hold.
+pub(crate) fn compile(progress: &Progress) -> Result<Images> {
+    let step = progress.step("compile the images' programs");
+    let images = Images::compile(LOCAL_REGISTRY, None, &step)?;
+    step.done("");
+    Ok(images)
+}
+
 /// Everything on a local cluster, short of waiting for the platform.
 pub(crate) fn install(instance: &Instance, progress: &Progress) -> Result<Up> {
     let (binaries, cluster, images) = {
         let mut images = None;
         let (binaries, cluster) = prepare(instance, progress, || {
-            let step = progress.step("compile the images' programs");
-            images = Some(Images::compile(LOCAL_REGISTRY, None, &step)?);
-            step.done("");
+            images = Some(compile(progress)?);
             Ok(())
         })?;
         (binaries, cluster, images.ok_or_else(|| anyhow!("no images were compiled"))?)
