@@ -107,14 +107,39 @@ pub(crate) fn go_module(
     flags: &str,
     finish: impl FnOnce(&Path) -> Result<()>,
 ) -> Result<PathBuf> {
+    go_package(cache, progress, name, ".", &["go.mod", "go.sum", "main.go"], flags, finish)
+}
+
+/// Builds a tool of the Go module in our directory `name`, which has no program of its own, into a binary of that name: the
+/// way for programs that `go install` can't build by their version alone, since their modules replace others.
+pub(crate) fn go_tool(
+    cache: &Cache,
+    progress: &Progress,
+    name: &str,
+    package: &str,
+    flags: &str,
+    finish: impl FnOnce(&Path) -> Result<()>,
+) -> Result<PathBuf> {
+    go_package(cache, progress, name, package, &["go.mod", "go.sum"], flags, finish)
+}
+
+fn go_package(
+    cache: &Cache,
+    progress: &Progress,
+    name: &str,
+    package: &str,
+    sources: &[&str],
+    flags: &str,
+    finish: impl FnOnce(&Path) -> Result<()>,
+) -> Result<PathBuf> {
     let module = repository().join("local").join(name);
-    let sources = ["go.mod", "go.sum", "main.go"].map(|file| module.join(file));
-    let key = checksum(&sources.each_ref().map(PathBuf::as_path), &[flags])?;
+    let sources: Vec<_> = sources.iter().map(|file| module.join(file)).collect();
+    let key = checksum(&sources.iter().map(PathBuf::as_path).collect::<Vec<_>>(), &[flags])?;
     cache.entry(name, &key, |directory| {
         let step = progress.step(&format!("build {name}"));
         go(
             &step,
-            &["build", "-v", "-trimpath", "-ldflags", flags, "-o", &directory.join(name).to_string_lossy(), "."],
+            &["build", "-v", "-trimpath", "-ldflags", flags, "-o", &directory.join(name).to_string_lossy(), package],
             &module,
             None,
         )?;
@@ -140,6 +165,15 @@ pub(crate) fn go_program(
         Ok(())
     })?;
     Ok(entry.join(name))
+}
+
+/// The directory with the sources of someone else's `module`, which our Go module in the directory `name` requires.
+pub(crate) fn go_sources(name: &str, module: &str) -> Result<PathBuf> {
+    let directory = repository().join("local").join(name);
+    let go = |arguments: &[&str]| exec::run(Command::new("go").args(arguments).current_dir(&directory));
+    // Where a program was built from it already, it is there.
+    go(&["mod", "download", module])?;
+    Ok(PathBuf::from(go(&["list", "-m", "-f", "{{.Dir}}", module])?.trim()))
 }
 
 fn go(step: &Step, arguments: &[&str], directory: &Path, output: Option<&Path>) -> Result<()> {

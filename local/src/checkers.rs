@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -12,12 +12,14 @@ use anyhow::{Context, Result};
 
 use crate::{
     Cache, Progress,
-    binaries::{go_module, go_program, jars},
+    binaries::{go_module, go_program, go_sources, go_tool, jars},
     cache::checksum,
     exec, packages, repository,
 };
 
 const CARGO_FUZZ_VERSION: &str = "0.13.2";
+
+const ARGOCD: &str = "github.com/argoproj/argo-cd/v3";
 
 const ACTIONLINT: &str = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12";
 
@@ -79,26 +81,28 @@ pub fn cyclonus(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
     Ok(go_module(cache, progress, "cyclonus", "-s -w", |_| Ok(()))?.join("cyclonus"))
 }
 
-/// The file with Strimzi's own definition of KafkaTopics, made by its own generator.
+/// The directory with Strimzi's own definitions, made by its own generator, each in a file of its own.
 ///
 /// # Errors
-/// When it cannot be made, with Maven's or the generator's own words.
-pub fn kafka_topic_definition(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
-    const KIND: &str = "io.strimzi.api.kafka.model.topic.KafkaTopic";
-    const FILE: &str = "kafkatopics.yaml";
+/// When they cannot be made, with Maven's or the generator's own words.
+pub fn strimzi_definitions(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
+    const KINDS: [&str; 4] = ["Kafka", "nodepool.KafkaNodePool", "topic.KafkaTopic", "user.KafkaUser"];
     let project = repository().join("local/strimzi/pom.xml");
-    let key = checksum(&[&project], &[KIND])?;
-    let entry = cache.entry("strimzi", &key, |directory| {
+    let key = checksum(&[&project], &KINDS)?;
+    cache.entry("strimzi", &key, |directory| {
         let step = progress.step("make Strimzi's definitions");
         let work = tempfile::tempdir()?;
         jars(&project, work.path())?;
         let mut generator = Command::new("java");
         generator.arg("-cp").arg(work.path().join("*")).args(["io.strimzi.crdgenerator.CrdGenerator", "--yaml"]);
-        exec::run(generator.arg(format!("{KIND}={}", directory.join(FILE).display())))?;
+        generator.args(KINDS.map(|kind| {
+            let file = directory.join(format!("{kind}.yaml"));
+            format!("io.strimzi.api.kafka.model.{kind}={}", file.display())
+        }));
+        exec::run(&mut generator)?;
         step.done("");
         Ok(())
-    })?;
-    Ok(entry.join(FILE))
+    })
 }
 
 /// The program that says what Istio itself thinks of DestinationRules.
@@ -107,6 +111,45 @@ pub fn kafka_topic_definition(cache: &Cache, progress: &Progress) -> Result<Path
 /// When it cannot be built, with Go's own words.
 pub fn istio(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
     Ok(go_module(cache, progress, "istio", "-s -w", |_| Ok(()))?.join("istio"))
+}
+
+/// The file with the definitions of Istio's kinds, of the version whose program [`istio`] is.
+///
+/// # Errors
+/// When its module cannot be had, with Go's own words.
+pub fn istio_definitions() -> Result<PathBuf> {
+    Ok(go_sources("istio", "istio.io/api")?.join("kubernetes/customresourcedefinitions.gen.yaml"))
+}
+
+/// The directory of Argo CD: its client `argocd`, and its controller and its server of repositories beside it under the names
+/// that they have in its images.
+///
+/// # Errors
+/// When it cannot be built, with Go's own words.
+pub fn argocd(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
+    go_tool(cache, progress, "argocd", &format!("{ARGOCD}/cmd"), "-s -w", |directory| {
+        // One program, which looks at the name that it is called by.
+        for component in ["argocd-application-controller", "argocd-repo-server"] {
+            symlink("argocd", directory.join(component))?;
+        }
+        Ok(())
+    })
+}
+
+/// The directory with the definitions of Argo CD's kinds.
+///
+/// # Errors
+/// When its module cannot be had, with Go's own words.
+pub fn argocd_definitions() -> Result<PathBuf> {
+    Ok(go_sources("argocd", ARGOCD)?.join("manifests/crds"))
+}
+
+/// The program that says what kstatus, and so Flux, makes of objects.
+///
+/// # Errors
+/// When it cannot be built, with Go's own words.
+pub fn kstatus(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
+    Ok(go_module(cache, progress, "kstatus", "-s -w", |_| Ok(()))?.join("kstatus"))
 }
 
 /// The directory of cargo-fuzz, which is for PATH: cargo finds it there.

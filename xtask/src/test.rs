@@ -1,7 +1,7 @@
 //! `cargo xtask test`: each layer on the real thing.
 
 use std::{
-    fs,
+    env, fs,
     net::Ipv4Addr,
     os::unix::fs::PermissionsExt,
     path::Path,
@@ -13,9 +13,9 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use local::{
-    Binaries, Cache, Cluster, ControlPlane, Instance, Kafka, Lock, Postgres, Progress, SERVICES, cyclonus,
-    install_packages, istio, kafka_topic_definition, load_program, repository, require_root, require_tools,
-    schemathesis,
+    Binaries, Cache, Cluster, ControlPlane, Instance, Kafka, Lock, Postgres, Progress, SERVICES, argocd,
+    argocd_definitions, cyclonus, install_packages, istio, istio_definitions, kstatus, load_program, repository,
+    require_root, require_tools, schemathesis, strimzi_definitions,
 };
 use rustix::process::nice;
 use tokio::runtime::Runtime;
@@ -124,13 +124,18 @@ fn api(only: &[&str]) -> Result<()> {
     let (cache, progress) = (Cache::open()?, Progress::new());
     let cyclonus = cyclonus(&cache, &progress)?.display().to_string();
     let istio = istio(&cache, &progress)?.display().to_string();
-    let kafka_topics = kafka_topic_definition(&cache, &progress)?.display().to_string();
+    let argocd = argocd(&cache, &progress)?.join("argocd").display().to_string();
+    let kstatus = kstatus(&cache, &progress)?.display().to_string();
+    let definitions = [strimzi_definitions(&cache, &progress)?, istio_definitions()?, argocd_definitions()?];
+    let definitions = env::join_paths(definitions)?;
     let environment = [
         ("TEST_KUBECONFIG", &*kubeconfig),
         ("TEST_DATABASE_URL", postgres.url()),
         ("TEST_CYCLONUS", &*cyclonus),
         ("TEST_ISTIO", &*istio),
-        ("TEST_STRIMZI", &*kafka_topics),
+        ("TEST_ARGOCD", &*argocd),
+        ("TEST_KSTATUS", &*kstatus),
+        ("TEST_DEFINITIONS", &*definitions.to_string_lossy()),
         ("TEST_HELM", &*binaries.helm().to_string_lossy()),
         ("TEST_KUBECTL", &*binaries.kubectl().to_string_lossy()),
         ("TEST_AUDIT_LOG", &*control_plane.audit_log().to_string_lossy()),

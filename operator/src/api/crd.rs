@@ -3,15 +3,16 @@
 use anyhow::Context as _;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::FoodPlatform;
+use super::{FoodPlatform, status::NO_GENERATION};
 
 /// The CustomResourceDefinition of FoodPlatform.
 ///
-/// It differs from the derived one in two things. No field is nullable: the apiserver then takes `field: null` as the
-/// field being absent, as it does for Kubernetes' own kinds, and no rule meets a null. And descriptions have no line
-/// breaks inside a paragraph, since `kubectl explain` wraps them itself.
+/// It differs from the derived one in three things. No field is nullable: the apiserver then takes `field: null` as the
+/// field being absent, as it does for Kubernetes' own kinds, and no rule meets a null. Descriptions have no line breaks
+/// inside a paragraph, since `kubectl explain` wraps them itself. And from its first moment on a platform has a status that
+/// is about no generation of its spec: by kstatus' rules, which Flux and others go by, one without a status would be done.
 ///
 /// # Errors
 ///
@@ -19,6 +20,8 @@ use super::FoodPlatform;
 pub fn crd() -> anyhow::Result<CustomResourceDefinition> {
     let mut crd = serde_json::to_value(FoodPlatform::crd()).context("the definition can't be written as JSON")?;
     tidy(&mut crd);
+    let status = crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/status");
+    status.context("the definition has no status")?["default"] = json!({ "observedGeneration": NO_GENERATION });
     serde_json::from_value(crd).context("the definition, once tidied, isn't one")
 }
 

@@ -53,6 +53,6 @@ pub use services::{
     HpaPolicyType, HpaScalingRules, HpaSelectPolicy, OrderConfig, ResourcesSpec, ServiceSpec, ServicesSpec,
 };
 pub use status::{
-    AutoscalingStatus, FailedRollout, FoodPlatformStatus, ServiceStatus, TopicState, TopicStatus, VolumeStatus,
-    condition,
+    AutoscalingStatus, FailedRollout, FoodPlatformStatus, NO_GENERATION, ServiceStatus, TopicState, TopicStatus,
+    VolumeStatus, condition,
 };

@@ -23,11 +23,14 @@ pub mod condition {
     pub const DATABASE_REACHABLE: &str = "DatabaseReachable";
 }
 
+/// The generation that a status is about which the operator hasn't written yet.
+pub const NO_GENERATION: i64 = -1;
+
 /// What is so, as the operator last saw it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FoodPlatformStatus {
-    /// The generation of the spec that this status is about.
+    /// The generation of the spec that this status is about; -1 until the operator has looked at it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Ready: all that the spec asks for is there and ready. Reconciling: it is being brought about, or waits for something

@@ -7,48 +7,25 @@ use foodplatform_operator::api::{
     FoodPlatform,
     condition::{PAUSED, READY, TOPICS_READY},
 };
-use k8s_openapi::{
-    api::core::v1::{ConfigMap, Event, Namespace},
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
-};
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace};
 use kube::{
     Api, Client, ResourceExt as _,
     api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
     core::GroupVersionKind,
 };
 use serde_json::{Value, json};
-use tokio::{sync::OnceCell, task::JoinHandle, time::sleep};
+use tokio::{task::JoinHandle, time::sleep};
 
 use crate::{
+    definitions,
     kafka::Kafka,
     world::{World, eventually, is, message},
 };
 
 const FINALIZER: &str = "strimzi.io/topic-operator";
 
-fn kind() -> ApiResource {
+pub(crate) fn kind() -> ApiResource {
     ApiResource::from_gvk(&GroupVersionKind::gvk("kafka.strimzi.io", "v1beta2", "KafkaTopic"))
-}
-
-async fn install(client: &Client) {
-    static INSTALLED: OnceCell<()> = OnceCell::const_new();
-    INSTALLED
-        .get_or_init(|| async {
-            let file = std::env::var("TEST_STRIMZI").expect("TEST_STRIMZI is the file with Strimzi's definition");
-            let text = std::fs::read_to_string(file).unwrap();
-            let definition: CustomResourceDefinition = serde_saphyr::from_str(&text).unwrap();
-            let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-            definitions
-                .patch(&definition.name_any(), &PatchParams::apply("test").force(), &Patch::Apply(&definition))
-                .await
-                .unwrap();
-            eventually("the definition", || async {
-                let topics: Api<DynamicObject> = Api::all_with(client.clone(), &kind());
-                topics.list(&ListParams::default()).await.ok().map(drop)
-            })
-            .await;
-        })
-        .await;
 }
 
 /// The namespace of a Kafka cluster, with a stand-in for Strimzi's Topic Operator.
@@ -60,7 +37,7 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) async fn start(client: &Client) -> Self {
-        install(client).await;
+        definitions::install(client, "kafkatopics.kafka.strimzi.io").await;
         let wanted: Namespace = serde_json::from_value(json!({ "metadata": { "generateName": "kafka-" } })).unwrap();
         let namespaces: Api<Namespace> = Api::all(client.clone());
         let namespace = namespaces.create(&PostParams::default(), &wanted).await.unwrap().name_any();
@@ -90,7 +67,7 @@ impl Cluster {
 }
 
 /// Runs until it is aborted.
-async fn operate(topics: Api<DynamicObject>) {
+pub(crate) async fn operate(topics: Api<DynamicObject>) {
     let kafka = Kafka::connect();
     loop {
         sleep(Duration::from_millis(200)).await;

@@ -17,9 +17,10 @@ use kube::{
     core::{ApiResource, GroupVersionKind},
 };
 use serde_json::{Value, json};
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::Mutex;
 
 use crate::{
+    definitions,
     interference::{Interference, Plan},
     world::{World, eventually, is, message},
 };
@@ -50,20 +51,12 @@ async fn an_ingress_comes_changes_and_goes() {
 /// Held by who needs to know whether the cluster has HTTPRoutes.
 pub(crate) static HTTP_ROUTES: Mutex<()> = Mutex::const_new(());
 
-/// Gives the cluster DestinationRules, which it keeps: no test wants it to be without them. An operator that starts
-/// afterwards finds them at once.
+/// Gives the cluster DestinationRules. An operator that starts afterwards finds them at once.
 pub(crate) async fn install_destination_rules(client: &Client) {
-    static INSTALLED: OnceCell<()> = OnceCell::const_new();
-    INSTALLED
-        .get_or_init(|| async {
-            let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-            let definition = definition("networking.istio.io", "destinationrules", "DestinationRule");
-            definitions.create(&PostParams::default(), &definition).await.unwrap();
-            let kinds = build::optional_kinds();
-            let kind = kinds.iter().find(|kind| kind.kind == "DestinationRule").unwrap();
-            served(client, kind).await;
-        })
-        .await;
+    definitions::install(client, "destinationrules.networking.istio.io").await;
+    let kinds = build::optional_kinds();
+    let kind = kinds.iter().find(|kind| kind.kind == "DestinationRule").unwrap();
+    served(client, kind).await;
 }
 
 /// Waits until the cluster has a kind: an operator that finds it missing looks again after a while only.

@@ -36,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     interference::Interference,
+    kstatus::Seen,
     kubelet::{self, Fate},
     panics,
 };
@@ -47,6 +48,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct World {
     pub(crate) client: Client,
     pub(crate) namespace: String,
+    seen: Seen,
     fate: watch::Sender<Fate>,
     stop: CancellationToken,
     operator: JoinHandle<()>,
@@ -130,10 +132,11 @@ impl World {
         let stop = CancellationToken::new();
         let operator = start(client.clone(), vec![namespace.clone()], stop.clone());
         let kubelet = tokio::spawn(kubelet::run(client.clone(), namespace.clone(), fate.subscribe()));
-        Self { client, namespace, fate, stop, operator, kubelet }
+        Self { client, namespace, seen: Seen::default(), fate, stop, operator, kubelet }
     }
 
-    /// Stops the operator as SIGTERM does, which has to work, and removes the namespace. No operator has panicked.
+    /// Stops the operator as SIGTERM does, which has to work, and removes the namespace. No operator has panicked, and others
+    /// understand what was seen of platforms.
     pub(crate) async fn end(self) {
         self.stop.cancel();
         tokio::time::timeout(PATIENCE, self.operator).await.expect("the operator stops").unwrap();
@@ -145,6 +148,7 @@ impl World {
             Err(kube::Error::Api(answer)) if matches!(answer.code, 404 | 409) => {}
             Err(error) => panic!("{error}"),
         }
+        self.seen.assert_understood();
         panics::assert_none();
     }
 
@@ -268,6 +272,7 @@ impl World {
         let last = Mutex::new(None);
         let seen = eventually(what, || async {
             let shop = self.get::<FoodPlatform>("shop").await?;
+            self.seen.add(&shop);
             *last.lock().unwrap() = Some(shop.clone());
             (is_current(&shop) && wanted(&shop)).then_some(shop)
         });
@@ -330,7 +335,8 @@ pub(crate) fn message(shop: &FoodPlatform, type_: &str) -> String {
     find(shop, type_).map(|found| found.2).unwrap_or_default()
 }
 
-fn find(shop: &FoodPlatform, type_: &str) -> Option<(String, String, String)> {
+/// A condition's status, reason and message.
+pub(crate) fn find(shop: &FoodPlatform, type_: &str) -> Option<(String, String, String)> {
     let conditions = &shop.status.as_ref()?.conditions;
     let found = conditions.iter().find(|condition| condition.type_ == type_)?;
     Some((found.status.clone(), found.reason.clone(), found.message.clone()))
@@ -359,7 +365,8 @@ pub(crate) async fn client() -> Client {
     client::client(config).unwrap()
 }
 
-async fn install_definition(client: &Client) {
+/// Gives the cluster FoodPlatforms.
+pub(crate) async fn install_definition(client: &Client) {
     static INSTALLED: OnceCell<()> = OnceCell::const_new();
     INSTALLED
         .get_or_init(|| async {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use foodplatform_operator::{
-    api::{FoodPlatform, FoodService, ServiceStatus, TopicStatus, VolumeStatus, condition, defaults},
+    api::{FoodPlatform, FoodService, NO_GENERATION, ServiceStatus, TopicStatus, VolumeStatus, condition, defaults},
     build::labels,
     controller::decisions::{failure_of, is_ready, trouble},
 };
@@ -91,7 +91,7 @@ pub(super) fn view(
     View {
         ready: is_ready && status.observed_generation == generation,
         generation,
-        observed_generation: status.observed_generation,
+        observed_generation: status.observed_generation.filter(|seen| *seen != NO_GENERATION),
         created: platform.creation_timestamp().map(|time| time.0),
         services_ready: status.services_ready,
         endpoint: status.endpoint,

@@ -1,6 +1,9 @@
 //! The definition as a whole, and what is generated from it.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use serde_json::Value;
 
@@ -86,14 +89,13 @@ fn the_committed_definition_is_that_of_the_code() {
 #[test]
 fn the_examples_are_platforms() {
     let mut platforms = vec![];
-    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples")).unwrap() {
-        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
-        for document in text.split("\n---\n") {
-            let mut example: Value = serde_saphyr::from_str(document).unwrap();
+    for path in files(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples"))) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for mut example in serde_saphyr::from_multiple::<Value>(&text).unwrap() {
             if example["kind"] != "FoodPlatform" {
                 continue;
             }
-            assert_eq!(complaints(&example, None), Vec::<String>::new());
+            assert_eq!(complaints(&example, None), Vec::<String>::new(), "{}", path.display());
             let mut decoded: FoodPlatform = serde_json::from_value(example.clone()).unwrap();
             example["metadata"] = serde_json::to_value(&decoded.metadata).unwrap();
             assert_eq!(serde_json::to_value(&decoded).unwrap(), example);
@@ -103,7 +105,13 @@ fn the_examples_are_platforms() {
         }
     }
     platforms.sort();
-    assert_eq!(platforms, ["autoscaling", "circuit-breaker", "quickstart"]);
+    let expected = ["autoscaling", "circuit-breaker", "efs-logs", "istio", "minimal", "noodles", "noodles", "pizza"];
+    assert_eq!(platforms, [&expected[..], &["quickstart", "shop", "shop", "strimzi"]].concat());
+}
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
 #[test]
