@@ -8,6 +8,7 @@
 //! Everything here blocks: call it from a plain thread, or from `tokio::task::spawn_blocking`.
 
 mod addons;
+mod argo_cd;
 mod binaries;
 mod cache;
 mod checkers;
@@ -38,6 +39,7 @@ mod registry;
 mod sandbox;
 mod wait;
 
+pub use argo_cd::{ArgoCd, ArgoCdSettings};
 pub use binaries::Binaries;
 pub use cache::Cache;
 pub use checkers::{

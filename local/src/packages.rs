@@ -22,6 +22,9 @@ const PACKAGES: &[&str] = &[
     "socat",
 ];
 
+/// Packages that start a server of their own, under their own name.
+const STARTED: [&str; 2] = ["docker-registry", "redis-server"];
+
 /// Installs those of the cluster's Debian packages that are missing.
 ///
 /// # Errors
@@ -41,8 +44,8 @@ pub(crate) fn install(packages: &[&str], progress: &Progress) -> Result<()> {
     if missing.contains(&"postgresql") {
         no_default_postgresql()?;
     }
-    if missing.contains(&"docker-registry") {
-        no_default_registry()?;
+    for package in missing.iter().filter(|name| STARTED.contains(name)) {
+        no_default_server(package)?;
     }
     apt(&["update"])?;
     let mut arguments = vec!["install", "--yes", "--no-install-recommends"];
@@ -66,15 +69,15 @@ fn no_default_postgresql() -> Result<()> {
         .context("cannot configure PostgreSQL's package")
 }
 
-/// Debian's package starts a registry at port 5000 of all addresses when it is installed, and with the machine, unless its
-/// unit is masked.
-fn no_default_registry() -> Result<()> {
-    let unit = Path::new("/etc/systemd/system/docker-registry.service");
+/// Debian's package starts a server for all addresses or at a port of others when it is installed, and with the machine,
+/// unless its unit is masked.
+fn no_default_server(package: &str) -> Result<()> {
+    let unit = Path::new("/etc/systemd/system").join(format!("{package}.service"));
     if unit.is_symlink() || unit.exists() {
         return Ok(());
     }
     fs::create_dir_all("/etc/systemd/system")?;
-    symlink("/dev/null", unit).context("cannot mask docker-registry's unit")
+    symlink("/dev/null", &unit).with_context(|| format!("cannot mask {package}'s unit"))
 }
 
 fn apt(arguments: &[&str]) -> Result<()> {

@@ -49,6 +49,16 @@ pub fn kubectl() -> PathBuf {
     required("TEST_KUBECTL").into()
 }
 
+/// Helm.
+pub fn helm() -> PathBuf {
+    required("TEST_HELM").into()
+}
+
+/// The directory of Argo CD's programs.
+pub fn argo_cd() -> PathBuf {
+    required("TEST_ARGOCD").into()
+}
+
 /// The base URL of the quickstart's gateway as seen from this machine.
 pub fn gateway() -> String {
     required("TEST_GATEWAY").trim_end_matches('/').to_owned()

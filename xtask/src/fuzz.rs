@@ -12,23 +12,30 @@ const TARGETS: [&str; 2] = ["event", "http"];
 /// For each target.
 const LIMITS: [&str; 4] = ["-verbosity=0", "-max_total_time=30", "-max_len=4096", "-timeout=5"];
 
+/// Where they are built. Without a sanitizer no nightly compiler is needed, and there is no unsafe code of ours that one would
+/// watch. To optimise all libraries for this alone would take several times as long as the fuzzing.
+const BUILD: [&str; 5] = ["--target-dir", "target/fuzz", "--sanitizer", "none", "--dev"];
+
 pub(crate) fn run() -> Result<()> {
-    let tools = cargo_fuzz(&Cache::open()?, &Progress::new())?;
-    let path = path_with(tools.into_os_string())?;
     for target in TARGETS {
         // What is found is kept beside the seeds, outside git, and is where the next run begins.
         let corpus = repository().join("fuzz/corpus").join(target);
         fs::create_dir_all(&corpus)?;
         let directories = [format!("fuzz/corpus/{target}"), format!("fuzz/seeds/{target}")];
-        let mut arguments = vec!["run", "--target-dir", "target/fuzz"];
-        // Without a sanitizer no nightly compiler is needed, and there is no unsafe code of ours that one would watch. To
-        // optimise all libraries for this alone would take several times as long as the fuzzing.
-        arguments.extend(["--sanitizer", "none", "--dev"]);
-        arguments.extend([target, &directories[0], &directories[1], "--"]);
-        arguments.extend(LIMITS);
-        cargo("fuzz", &arguments, &[("PATH", &path)])?;
+        let own = [target, &directories[0], &directories[1], "--"];
+        fuzz(&[&["run"], &BUILD[..], &own, &LIMITS].concat())?;
     }
     Ok(())
+}
+
+/// Builds what [`run`] runs, which takes several times as long.
+pub(crate) fn build() -> Result<()> {
+    fuzz(&[&["build"], &BUILD[..]].concat())
+}
+
+fn fuzz(arguments: &[&str]) -> Result<()> {
+    let tools = cargo_fuzz(&Cache::open()?, &Progress::new())?;
+    cargo("fuzz", arguments, &[("PATH", &path_with(tools.into_os_string())?)])
 }
 
 /// PATH with `directory` ahead of the rest.

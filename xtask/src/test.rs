@@ -4,7 +4,7 @@ use std::{
     env, fs,
     net::Ipv4Addr,
     os::unix::fs::PermissionsExt,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     thread::{self, JoinHandle},
     time::Instant,
@@ -32,12 +32,12 @@ const FEATURES: &str = "foodplatform-operator/api-tests,kubectl-foodplatform/api
 pub(crate) enum Layer {
     /// Nothing but the code
     Pure,
-    /// What reads from outside, with made-up input
-    Fuzz,
     /// The operator against a real kube-apiserver
     Api,
     /// The services against real Kafka and PostgreSQL
     Services,
+    /// What reads from outside, with made-up input
+    Fuzz,
     /// The services under load while processes, servers and messages fail
     Faults,
     /// The whole platform on the local cluster
@@ -54,11 +54,9 @@ pub(crate) fn run(layers: &[Layer], only: &[&str], packages: &[&str]) -> Result<
     for &layer in layers {
         match layer {
             // These two leave much of a processor idle.
-            Layer::Api | Layer::Services if ahead.is_none() && layers.contains(&Layer::Cluster) => {
-                ahead = Some(compile_ahead());
-            }
-            // These are to have the machine to themselves.
-            Layer::Faults | Layer::Cluster => ahead.iter_mut().for_each(Ahead::finish),
+            Layer::Api | Layer::Services if ahead.is_none() => ahead = Some(Ahead::start(layers)),
+            // These want what is built, or the machine to themselves.
+            Layer::Fuzz | Layer::Faults | Layer::Cluster => ahead.iter_mut().for_each(Ahead::finish),
             _ => {}
         }
         let started = Instant::now();
@@ -84,19 +82,26 @@ pub(crate) fn run(layers: &[Layer], only: &[&str], packages: &[&str]) -> Result<
     Ok(())
 }
 
-/// Compiles in the background what the cluster's images hold, with whatever processor time others leave.
-fn compile_ahead() -> Ahead {
-    Ahead(Some(thread::spawn(|| {
-        // Linux keeps it for each thread, and cargo inherits it.
-        nice(19)?;
-        up::compile(&Progress::new()).map(drop)
-    })))
-}
-
-/// Something under way in the background.
+/// What later layers need, built in the background with whatever processor time earlier ones leave.
 struct Ahead(Option<JoinHandle<Result<()>>>);
 
 impl Ahead {
+    fn start(layers: &[Layer]) -> Self {
+        let wants = |layer| layers.contains(&layer);
+        let (fuzz, cluster) = (wants(Layer::Fuzz), wants(Layer::Cluster));
+        Self(Some(thread::spawn(move || {
+            // Linux keeps it for each thread, and what that starts inherits it.
+            nice(19)?;
+            if fuzz {
+                fuzz::build()?;
+            }
+            if cluster {
+                up::compile(&Progress::new())?;
+            }
+            Ok(())
+        })))
+    }
+
     /// Waits for its end. Whoever wants what should have come of it does it once more, and tells the error as its own.
     fn finish(&mut self) {
         let outcome = self.0.take().map(JoinHandle::join);
@@ -104,6 +109,10 @@ impl Ahead {
             eprintln!("ahead of its layer: {error:#}");
         }
     }
+}
+
+fn argo_cd() -> Result<PathBuf> {
+    argocd(&Cache::open()?, &Progress::new())
 }
 
 fn pure(packages: &[&str]) -> Result<()> {
@@ -124,7 +133,7 @@ fn api(only: &[&str]) -> Result<()> {
     let (cache, progress) = (Cache::open()?, Progress::new());
     let cyclonus = cyclonus(&cache, &progress)?.display().to_string();
     let istio = istio(&cache, &progress)?.display().to_string();
-    let argocd = argocd(&cache, &progress)?.join("argocd").display().to_string();
+    let argocd = argo_cd()?.display().to_string();
     let kstatus = kstatus(&cache, &progress)?.display().to_string();
     let definitions = [strimzi_definitions(&cache, &progress)?, istio_definitions()?, argocd_definitions()?];
     let definitions = env::join_paths(definitions)?;
@@ -219,7 +228,8 @@ fn cluster(only: &[&str]) -> Result<()> {
     require_root()?;
     let instance = Instance::test();
     let _lock = Lock::take(&instance)?;
-    let outcome = on_cluster(&instance, only, &[]);
+    let outcome =
+        argo_cd().and_then(|programs| on_cluster(&instance, only, &[("TEST_ARGOCD", &programs.to_string_lossy())]));
     // Also after a failure, and its own failure counts too.
     let down = Cluster::down(&instance).map(drop);
     outcome.and(down)
@@ -228,7 +238,10 @@ fn cluster(only: &[&str]) -> Result<()> {
 /// Runs those cluster tests that measure, on an instance that stays up.
 pub(crate) fn measure(instance: &Instance, environment: &[(&str, &str)]) -> Result<()> {
     let _lock = Lock::take(instance)?;
-    on_cluster(instance, &["measures"], environment)
+    let programs = argo_cd()?;
+    let argo_cd = [("TEST_ARGOCD", &*programs.to_string_lossy())];
+    let tests = ["measures", "a_platform_lives_as_its_repository_says"];
+    on_cluster(instance, &tests, &[environment, &argo_cd].concat())
 }
 
 /// Brings an instance up and runs the cluster tests and the checkpoints' short forms on it: those whose names hold `only`,
@@ -245,7 +258,8 @@ fn on_cluster(instance: &Instance, only: &[&str], environment: &[(&str, &str)]) 
     let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
     build(&["kubectl-foodplatform"])?;
     // One after another: they all look at the same cluster.
-    cargo_test(&[&of_workspace("--test", &["cluster"]), &["--", "--test-threads=1"][..], only].concat(), &variables)
+    let tests = of_workspace("--test", &["cluster", "packaging"]);
+    cargo_test(&[&tests, &["--", "--test-threads=1"][..], only].concat(), &variables)
 }
 
 /// What tells tests and checkpoints where the cluster is, and what goes with it.

@@ -44,8 +44,8 @@ fn settings() -> PathBuf {
 
 /// What Argo CD says, with the settings of the example.
 fn argocd(command: &str, resource: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> String {
-    let program = env::var_os("TEST_ARGOCD").expect("TEST_ARGOCD names Argo CD's client");
-    let mut argocd = Command::new(program);
+    let program = env::var_os("TEST_ARGOCD").expect("TEST_ARGOCD names Argo CD's directory");
+    let mut argocd = Command::new(Path::new(&program).join("argocd"));
     argocd.args(["admin", "settings", "resource-overrides", command]).arg(resource).args(arguments);
     argocd.arg("--argocd-cm-path").arg(settings()).envs(environment.iter().copied());
     let output = argocd.output().unwrap();

@@ -2,7 +2,7 @@
 //!
 //! `TEST_KUBECONFIG` is a control plane with the controller manager and without nodes, `TEST_KAFKA` the bootstrap servers
 //! of a Kafka with one broker, `TEST_DATABASE_URL` a PostgreSQL, `TEST_CYCLONUS`, `TEST_ISTIO` and `TEST_KSTATUS`
-//! the programs in local/cyclonus, local/istio and local/kstatus, `TEST_ARGOCD` Argo CD's client, `TEST_DEFINITIONS` files and
+//! the programs in local/cyclonus, local/istio and local/kstatus, `TEST_ARGOCD` Argo CD's directory, `TEST_DEFINITIONS` files and
 //! directories with the definitions of others' kinds, `TEST_HELM` Helm, `TEST_KUBECTL` kubectl, `TEST_AUDIT_LOG` the API
 //! server's audit log. Each test has a namespace and an operator of its own, so that they run in any order and side by side.
 

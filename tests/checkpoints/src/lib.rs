@@ -16,6 +16,7 @@ mod stage;
 mod timeline;
 
 pub use checks::{ALL, Checkpoint};
+pub use load::{EVERYTHING, Load, PAGES, Rate, Traffic};
 pub use run::{Missed, Outcome, Row, prepared, run};
 pub use stage::{Length, Shown, Stage};
 pub use timeline::Timeline;

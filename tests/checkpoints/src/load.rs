@@ -40,17 +40,17 @@ const STOCK: i64 = 1_000;
 const RESTOCKS: usize = 10;
 
 /// Reads of what each service with data has to tell.
-pub(crate) const EVERYTHING: &[Service] = &[Service::Order, Service::Cook, Service::Delivery, Service::Mypage];
+pub const EVERYTHING: &[Service] = &[Service::Order, Service::Cook, Service::Delivery, Service::Mypage];
 /// Reads that need MyPage alone.
-pub(crate) const PAGES: &[Service] = &[Service::Mypage];
+pub const PAGES: &[Service] = &[Service::Mypage];
 
 /// How much is asked in a second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Rate {
+pub struct Rate {
     /// Orders placed.
-    pub(crate) orders: u32,
+    pub orders: u32,
     /// Lists read.
-    pub(crate) reads: u32,
+    pub reads: u32,
 }
 
 /// Enough to notice what fails.
@@ -58,18 +58,19 @@ pub(crate) const GENTLE: Rate = Rate { orders: 2, reads: 20 };
 
 /// What came of a load.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Traffic {
-    pub(crate) timeline: Timeline,
+pub struct Traffic {
+    /// What happened when.
+    pub timeline: Timeline,
     /// The orders that were accepted.
-    pub(crate) told: Told,
+    pub told: Told,
     /// What failed, with how often.
-    pub(crate) failures: BTreeMap<String, usize>,
+    pub failures: BTreeMap<String, usize>,
     /// How often which status was answered.
-    pub(crate) statuses: BTreeMap<u16, usize>,
+    pub statuses: BTreeMap<u16, usize>,
 }
 
 /// A load that is going on.
-pub(crate) struct Load {
+pub struct Load {
     started: Instant,
     shared: Arc<Mutex<Traffic>>,
     rate: watch::Sender<Rate>,
@@ -83,12 +84,7 @@ impl Load {
     ///
     /// # Panics
     /// When the platform takes no menu item.
-    pub(crate) async fn start(
-        stage: &Stage,
-        rate: Rate,
-        read: &'static [Service],
-        watched: &'static [Service],
-    ) -> Self {
+    pub async fn start(stage: &Stage, rate: Rate, read: &'static [Service], watched: &'static [Service]) -> Self {
         let api = stage.gateway.clone().within(PATIENCE);
         let mut menus = vec![];
         for _ in 0..MENUS {
@@ -141,7 +137,7 @@ impl Load {
     ///
     /// # Panics
     /// When that takes too long.
-    pub(crate) async fn answers(&self, more: usize) {
+    pub async fn answers(&self, more: usize) {
         let (before, _) = self.totals();
         wait::until(&format!("{more} more answers"), PATIENCE + wait::SOON, async || {
             let (answered, failed) = self.totals();
@@ -172,7 +168,7 @@ impl Load {
     ///
     /// # Panics
     /// When the load itself has failed.
-    pub(crate) async fn stop(self) -> Traffic {
+    pub async fn stop(self) -> Traffic {
         self.stop.cancel();
         self.work.await.expect("the load ends");
         drop(self.look);
@@ -181,8 +177,11 @@ impl Load {
 }
 
 impl Traffic {
-    /// That every request was answered as it should be, or what was not.
-    pub(crate) fn without_failure(&self) -> Result<usize, String> {
+    /// That every request was answered as it should be. Gives how many there were.
+    ///
+    /// # Errors
+    /// What was not.
+    pub fn without_failure(&self) -> Result<usize, String> {
         let (answered, failed) = self.timeline.totals();
         if failed > 0 {
             return Err(format!("{failed} of {} requests failed: {}", answered + failed, self.why()));
@@ -191,7 +190,10 @@ impl Traffic {
     }
 
     /// That moreover no order was only taken for later, which hides that order could not be reached.
-    pub(crate) fn without_deferral(&self) -> Result<usize, String> {
+    ///
+    /// # Errors
+    /// What was not so.
+    pub fn without_deferral(&self) -> Result<usize, String> {
         let answered = self.without_failure()?;
         match self.statuses.get(&202) {
             Some(deferred) => Err(format!("{deferred} orders were only taken for later")),

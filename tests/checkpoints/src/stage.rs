@@ -79,17 +79,25 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// The stage that the environment names, as `cargo xtask` sets it.
+    /// The quickstart on the cluster that the environment names, as `cargo xtask` sets it.
     ///
     /// # Panics
     /// When there is none.
     pub async fn connect(length: Length) -> Self {
+        Self::of(Cluster::connect().await.quickstart().await, Api::new(servers::gateway()), length)
+    }
+
+    /// A platform on that cluster, with its gateway's address.
+    ///
+    /// # Panics
+    /// When the cluster isn't up.
+    pub fn of(platform: Platform, gateway: Api, length: Length) -> Self {
         let instance = Instance::named(&servers::instance()).expect("a local cluster's name");
         let node = Node::find(&instance).expect("processes can be listed").expect("the local cluster is up");
         Self {
             node,
-            platform: Cluster::connect().await.quickstart().await,
-            gateway: Api::new(servers::gateway()),
+            platform,
+            gateway,
             kafka: Kafka::new(servers::kafka()),
             database: Database::new(servers::database_url()),
             length,
