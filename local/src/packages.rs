@@ -22,12 +22,23 @@ const PACKAGES: &[&str] = &[
     "socat",
 ];
 
+/// What building images and releases needs of these, and what else.
+const IMAGE_PACKAGES: &[&str] = &["buildah", "ca-certificates", "musl-tools", "python3-venv"];
+
 /// Installs those of the cluster's Debian packages that are missing.
 ///
 /// # Errors
 /// When apt fails, with its own words.
 pub fn install_packages(progress: &Progress) -> Result<()> {
     install(PACKAGES, progress)
+}
+
+/// Installs those Debian packages that are missing to build images and releases.
+///
+/// # Errors
+/// When apt fails, with its own words.
+pub fn install_image_packages(progress: &Progress) -> Result<()> {
+    install(IMAGE_PACKAGES, progress)
 }
 
 /// Installs those of `packages` that are missing.
