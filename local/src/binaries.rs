@@ -86,7 +86,10 @@ fn kubernetes(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
 }
 
 /// Helm, which takes clusters that it doesn't ask, as for templates, for such of that version.
-fn helm(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
+///
+/// # Errors
+/// When it cannot be built, with Go's own words.
+pub fn helm(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
     let (major, minor) = kubernetes_version()?;
     let versions = ["chartutil", "lint/rules"].map(|package| {
         let package = format!("helm.sh/helm/v3/pkg/{package}");

@@ -1,24 +1,29 @@
-//! Container images: static binaries, the project's Dockerfile, and buildah where there is no container engine.
+//! Container images: what they are called, where they go, and which of them are there already.
 
 use std::{
     collections::HashSet,
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 
-use crate::{Instance, Step, cache::checksum, exec, preflight::on_path, repository};
+use crate::{
+    Architecture, Instance, Step, build_static,
+    cache::checksum,
+    compile::{binaries, compile},
+    exec,
+    image_builder::Builder,
+    repository,
+    source::Source,
+};
 
 /// The services of a platform, by the names of their binaries and images.
 pub const SERVICES: [&str; 5] = ["order", "cook", "delivery", "mypage", "gateway"];
 
 /// The image of every pod's sandbox.
 pub(crate) const PAUSE_IMAGE: &str = "localhost/pause:1";
-
-const TARGET: &str = "x86_64-unknown-linux-musl";
-const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// What a second tag of the services' images ends in.
 const NEXT: &str = "-next";
@@ -44,6 +49,8 @@ pub struct Images {
     /// The tag of all the services' images.
     pub services_tag: String,
     images: Vec<Image>,
+    architectures: Vec<Architecture>,
+    source: Source,
 }
 
 /// How a registry is spoken to.
@@ -56,18 +63,31 @@ pub enum Transport {
 }
 
 impl Images {
-    /// Compiles the static binaries and names their images. Without a `tag`, after their contents: what has not changed
-    /// keeps its name.
+    /// Compiles the static binaries from `source`, for each of the architectures, and names their images. Without a `tag`,
+    /// after their contents: what has not changed keeps its name.
     ///
     /// # Errors
     /// When the compiler fails, with its own words.
-    pub fn compile(registry: &str, tag: Option<&str>, step: &Step) -> Result<Self> {
+    pub fn compile(
+        registry: &str,
+        tag: Option<&str>,
+        architectures: &[Architecture],
+        source: Source,
+        step: &Step,
+    ) -> Result<Self> {
         let mut packages = vec![("foodplatform-operator", "operator")];
         packages.extend(SERVICES.map(|service| (service, service)));
-        let directory = build_static(&packages.iter().map(|(package, _)| *package).collect::<Vec<_>>(), step)?;
+        let names: Vec<_> = packages.iter().map(|(package, _)| *package).collect();
+        for architecture in architectures {
+            compile(&names, *architecture, &source.version, step)?;
+        }
         let dockerfile = repository().join("Dockerfile");
-        let tag = |binaries: &[&str]| {
-            let mut files: Vec<PathBuf> = binaries.iter().map(|binary| directory.join(binary)).collect();
+        let tag = |programs: &[&str]| {
+            let of = |&architecture: &Architecture| {
+                let directory = binaries(architecture);
+                programs.iter().map(move |program| directory.join(program))
+            };
+            let mut files: Vec<PathBuf> = architectures.iter().flat_map(of).collect();
             files.push(dockerfile.clone());
             let contents = || checksum(&files.iter().map(PathBuf::as_path).collect::<Vec<_>>(), &[]);
             tag.map_or_else(contents, |tag| Ok(tag.to_owned()))
@@ -80,7 +100,8 @@ impl Images {
                 Image { package, binary, reference: format!("{registry}/{binary}:{tag}") }
             })
             .collect();
-        Ok(Self { registry: registry.to_owned(), operator_tag, services_tag, images })
+        let (registry, architectures) = (registry.to_owned(), architectures.to_vec());
+        Ok(Self { registry, operator_tag, services_tag, images, architectures, source })
     }
 
     /// The images one by one.
@@ -88,40 +109,35 @@ impl Images {
         self.images.iter()
     }
 
-    /// Builds the images and pushes them to their registry, with whichever of docker, podman and buildah is there. Docker
-    /// speaks plain HTTP only where its daemon was told so, and is left out then.
+    /// Builds the images and pushes them to their registry, with whichever of docker, podman and buildah is there and can: of
+    /// several architectures each is a list, from which a node takes its own.
     ///
     /// # Errors
     /// When none of them is there, or it fails, with its own words.
     pub fn push(&self, transport: Transport, step: &Step) -> Result<()> {
-        let tools: &[&str] = match transport {
-            Transport::Tls => &["docker", "podman", "buildah"],
-            Transport::PlainHttp => &["buildah", "podman"],
-        };
-        let Some(tool) = tools.iter().find(|tool| on_path(tool)) else {
-            bail!("there is no {} on PATH: install one to build and push images", tools.join(" or "));
-        };
         let storage = tempfile::tempdir()?;
-        let command = || if *tool == "buildah" { buildah(storage.path()) } else { Command::new(tool) };
-        let insecure = (transport == Transport::PlainHttp).then_some("--tls-verify=false");
-        for image in &self.images {
-            step.message(&format!("{tool} push {}", image.reference));
-            stage(image.binary)?;
-            exec::run(command().args(build_arguments(image.binary, &image.reference)))?;
-            exec::run(command().arg("push").args(insecure).arg(&image.reference))?;
+        let (images, architectures) = (&self.images, &self.architectures);
+        let builder = Builder::of_machine(transport, images, architectures, &self.source, storage.path())?;
+        for image in images {
+            step.message(&format!("{} push {}", builder.name(), image.reference));
+            builder.build(image)?;
+            builder.push(image, transport)?;
         }
         Ok(())
     }
 
-    /// Builds the images with buildah into an archive each, in `directory`: `BINARY.tar`.
+    /// Builds the images with buildah into an OCI archive each, in `directory`. `name` makes the name of a file of that of a
+    /// program.
     ///
     /// # Errors
     /// When buildah fails, with its own words.
-    pub fn archive(&self, directory: &Path, step: &Step) -> Result<()> {
+    pub fn archive(&self, directory: &Path, name: impl Fn(&str) -> String, step: &Step) -> Result<()> {
         let storage = tempfile::tempdir()?;
+        let builder = Builder::here(&self.images, &self.architectures, &self.source, storage.path())?;
         for image in &self.images {
             step.message(&image.reference);
-            archive(image.binary, &image.reference, storage.path(), &directory.join(format!("{}.tar", image.binary)))?;
+            builder.build(image)?;
+            builder.archive(image, &directory.join(name(image.binary)))?;
         }
         Ok(())
     }
@@ -131,8 +147,7 @@ impl Images {
     /// # Errors
     /// When buildah or containerd fails, with its own words.
     pub fn load(&self, instance: &Instance, step: &Step) -> Result<usize> {
-        let images: Vec<_> = self.images.iter().map(|image| (image.binary, image.reference.as_str())).collect();
-        load(instance, &images, step)
+        load(instance, &self.images, &self.source, step)
     }
 
     /// Gives the services' images on the local cluster a second tag, so that there is another version to go to, and says
@@ -149,32 +164,10 @@ impl Images {
     }
 }
 
-/// Compiles `packages` for the images: optimized, static. Returns the directory of the binaries.
-///
-/// # Errors
-/// When the compiler fails, with its own words.
-pub fn build_static(packages: &[&str], step: &Step) -> Result<PathBuf> {
-    // rustup adds what rust-toolchain.toml names when it installs the toolchain, and not to one that is there already.
-    exec::run(Command::new("rustup").args(["target", "add", TARGET]).current_dir(repository()))?;
-    let mut command = Command::new("cargo");
-    command.args(["build", "--release", "--bins", "--target", TARGET]).current_dir(repository());
-    for package in packages {
-        command.args(["--package", package]);
-    }
-    let mut compiled = 0;
-    exec::follow(&mut command, |line| {
-        if line.starts_with("Compiling") {
-            compiled += 1;
-        }
-        step.message(&format!("{compiled} crates, {line}"));
-    })?;
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
-    Ok(repository().join(target).join(TARGET).join("release"))
-}
-
 /// Builds the image of pods' sandboxes and loads it.
 pub(crate) fn load_pause(instance: &Instance, step: &Step) -> Result<()> {
-    load(instance, &[("pause", PAUSE_IMAGE)], step).map(drop)
+    let pause = Image { package: "pause", binary: "pause", reference: PAUSE_IMAGE.to_owned() };
+    load(instance, &[pause], &Source::package(), step).map(drop)
 }
 
 /// Builds the image of a program of the workspace that is called as its package, and loads it into the local cluster if that
@@ -182,26 +175,29 @@ pub(crate) fn load_pause(instance: &Instance, step: &Step) -> Result<()> {
 ///
 /// # Errors
 /// When the compiler, buildah or containerd fails, with its own words.
-pub fn load_program(instance: &Instance, program: &str, step: &Step) -> Result<String> {
+pub fn load_program(instance: &Instance, program: &'static str, step: &Step) -> Result<String> {
     let binary = build_static(&[program], step)?.join(program);
     let reference = format!("localhost/{program}:{}", checksum(&[&binary, &repository().join("Dockerfile")], &[])?);
-    load(instance, &[(program, &reference)], step)?;
+    let image = Image { package: program, binary: program, reference: reference.clone() };
+    load(instance, &[image], &Source::package(), step)?;
     Ok(reference)
 }
 
-fn load(instance: &Instance, images: &[(&str, &str)], step: &Step) -> Result<usize> {
+fn load(instance: &Instance, images: &[Image], source: &Source, step: &Step) -> Result<usize> {
     let present = exec::run(ctr(instance).args(["images", "list", "--quiet"]))?;
     let present: HashSet<&str> = present.lines().collect();
-    let missing: Vec<_> = images.iter().filter(|(_, reference)| !present.contains(reference)).collect();
+    let missing: Vec<_> = images.iter().filter(|image| !present.contains(image.reference.as_str())).collect();
     if missing.is_empty() {
         return Ok(0);
     }
     let work = tempfile::tempdir_in(instance.run())?;
-    for (binary, reference) in &missing {
-        step.message(reference);
-        let file = work.path().join(format!("{binary}.tar"));
-        archive(binary, reference, work.path(), &file)?;
-        exec::run(ctr(instance).args(["images", "import", "--index-name", reference]).arg(&file))?;
+    let builder = Builder::here(images, &[Architecture::Amd64], source, work.path())?;
+    for image in &missing {
+        step.message(&image.reference);
+        let file = work.path().join(format!("{}.tar", image.binary));
+        builder.build(image)?;
+        builder.archive(image, &file)?;
+        exec::run(ctr(instance).args(["images", "import", "--index-name", &image.reference]).arg(&file))?;
         fs::remove_file(file)?;
     }
     Ok(missing.len())
@@ -211,46 +207,4 @@ fn ctr(instance: &Instance) -> Command {
     let mut command = Command::new("ctr");
     command.arg("--address").arg(instance.containerd_socket()).args(["--namespace", "k8s.io"]);
     command
-}
-
-/// Builds one image with buildah and writes it to `file`, an OCI archive: with its layers compressed, as a registry has
-/// them.
-fn archive(binary: &str, reference: &str, storage: &Path, file: &Path) -> Result<()> {
-    stage(binary)?;
-    exec::run(buildah(storage).args(build_arguments(binary, reference)))?;
-    exec::run(buildah(storage).arg("push").arg(reference).arg(format!("oci-archive:{}:{reference}", file.display())))?;
-    exec::run(buildah(storage).args(["rmi", reference]))?;
-    Ok(())
-}
-
-/// buildah with a storage of its own, which needs no driver that only a bare machine has.
-fn buildah(storage: &Path) -> Command {
-    let mut command = Command::new("buildah");
-    command.arg("--root").arg(storage.join("root")).arg("--runroot").arg(storage.join("runroot"));
-    command.args(["--storage-driver", "vfs"]).env("BUILDAH_ISOLATION", "chroot");
-    command
-}
-
-/// The same for docker, podman and buildah.
-fn build_arguments(binary: &str, reference: &str) -> [String; 6] {
-    let context = repository().to_string_lossy().into_owned();
-    [
-        "build".to_owned(),
-        "--build-arg".to_owned(),
-        format!("BINARY={binary}"),
-        "--tag".to_owned(),
-        reference.to_owned(),
-        context,
-    ]
-}
-
-/// Puts what the Dockerfile copies where it expects it.
-fn stage(binary: &str) -> Result<()> {
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
-    let built = repository().join(target).join(TARGET).join("release").join(binary);
-    let dist = repository().join("dist");
-    fs::create_dir_all(&dist)?;
-    fs::copy(&built, dist.join(binary)).with_context(|| format!("cannot copy {}", built.display()))?;
-    fs::copy(CERTIFICATES, dist.join("ca-certificates.crt")).with_context(|| format!("cannot copy {CERTIFICATES}"))?;
-    Ok(())
 }

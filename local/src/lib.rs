@@ -8,20 +8,26 @@
 //! Everything here blocks: call it from a plain thread, or from `tokio::task::spawn_blocking`.
 
 mod addons;
+mod architecture;
+mod archive;
 mod argo_cd;
 mod binaries;
 mod cache;
 mod checkers;
 mod cluster;
+mod compile;
 mod component;
 mod control_plane;
 mod daemon;
+mod dependencies;
 mod exec;
+mod image_builder;
 mod images;
 mod instance;
 mod kafka;
 mod kafka_security;
 mod leftovers;
+mod licenses;
 mod lock;
 mod manifests;
 mod network;
@@ -37,31 +43,38 @@ mod progress;
 mod provisioner;
 mod registry;
 mod sandbox;
+mod source;
 mod wait;
 
+pub use architecture::Architecture;
+pub use archive::{Compression, tar};
 pub use argo_cd::{ArgoCd, ArgoCdSettings};
-pub use binaries::Binaries;
+pub use binaries::{Binaries, helm};
 pub use cache::Cache;
 pub use checkers::{
-    actionlint, argocd, argocd_definitions, cargo_fuzz, check_jsonschema, cyclonus, istio, istio_definitions, kstatus,
-    schemathesis, strimzi_definitions,
+    actionlint, argocd, argocd_definitions, cargo_deny, cargo_fuzz, check_jsonschema, cyclonus, istio,
+    istio_definitions, kstatus, schemathesis, strimzi_definitions,
 };
 pub use cluster::{Cluster, Helpers};
+pub use compile::{build_static, compile};
 pub use control_plane::ControlPlane;
 pub use daemon::Daemon;
+pub use dependencies::{Dependencies, Package};
 pub use exec::{follow, run, run_with_input};
-pub use images::{Image, Images, SERVICES, Transport, build_static, load_program};
+pub use images::{Image, Images, SERVICES, Transport, load_program};
 pub use instance::Instance;
 pub use kafka::Kafka;
 pub use kafka_security::SecureListener;
+pub use licenses::write_licenses;
 pub use lock::Lock;
-pub use packages::install_packages;
+pub use packages::{install_image_packages, install_packages};
 pub use part::Part;
 pub use postgres::{Postgres, pgbench};
 pub use preflight::{require_root, require_space, require_tools};
 pub use process::Server;
 pub use progress::{Progress, Step};
 pub use provisioner::provision;
+pub use source::{Commit, PACKAGE_VERSION, Source};
 pub use wait::{until, until_some};
 
 use std::path::Path;

@@ -24,6 +24,8 @@ const PACKAGES: &[&str] = &[
 
 /// Packages that start a server of their own, under their own name.
 const STARTED: [&str; 2] = ["docker-registry", "redis-server"];
+/// What building images and releases needs of these, and what else.
+const IMAGE_PACKAGES: &[&str] = &["buildah", "ca-certificates", "musl-tools", "python3-venv"];
 
 /// Installs those of the cluster's Debian packages that are missing.
 ///
@@ -31,6 +33,14 @@ const STARTED: [&str; 2] = ["docker-registry", "redis-server"];
 /// When apt fails, with its own words.
 pub fn install_packages(progress: &Progress) -> Result<()> {
     install(PACKAGES, progress)
+}
+
+/// Installs those Debian packages that are missing to build images and releases.
+///
+/// # Errors
+/// When apt fails, with its own words.
+pub fn install_image_packages(progress: &Progress) -> Result<()> {
+    install(IMAGE_PACKAGES, progress)
 }
 
 /// Installs those of `packages` that are missing.

@@ -26,12 +26,28 @@ const DRAIN: Duration = Duration::from_secs(20);
 /// Between two rounds of looking after the metrics.
 const UPKEEP: Duration = Duration::from_secs(5);
 
+/// What `--version` and the metrics say.
+const VERSION: &str = version::version!();
+
 /// Names that are looked up at the same time, on threads that no Kafka keeps from it.
 const LOOKUPS: usize = 12;
 
-/// Turns FoodPlatforms into everything that a food-delivery platform needs on Kubernetes.
+/// Turns FoodPlatforms into everything that a food-delivery platform needs on Kubernetes
+///
+/// It runs until SIGTERM, most often in a pod that the Helm chart makes, with these options as variables of its environment. On a
+/// person's machine it takes the current context of the kubeconfig, with that person's rights. The definition of FoodPlatforms
+/// has to be in the cluster.
+///
+/// GET /readyz tells whether it knows all platforms, GET /healthz whether it moves, and GET /metrics is for Prometheus. What it
+/// has done to a platform is in the platform's status and events; what keeps it from working is in its log.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(name = "operator", version = VERSION, after_long_help = "\
+Examples:
+  kubectl -n foodplatform-system logs deploy/foodplatform-operator -f
+  operator --watch-namespaces food --leader-election false --listen 127.0.0.1:8080
+  curl http://127.0.0.1:8080/metrics
+
+Next: kubectl get foodplatforms -A -o wide shows how each platform stands, and why.")]
 struct Arguments {
     /// Namespaces to look after, divided by commas. None: all of them.
     #[arg(long, env, value_delimiter = ',')]
@@ -94,7 +110,7 @@ fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let stop = stop_on_signal()?;
-    let handle = metrics::install()?;
+    let handle = metrics::install(VERSION)?;
     let upkeep = handle.clone();
     tokio::spawn(async move {
         loop {
@@ -186,4 +202,23 @@ fn stop_on_signal() -> anyhow::Result<CancellationToken> {
         token.cancel();
     });
     Ok(stop)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_help_explains_by_examples_that_are_taken() {
+        let command = Arguments::command();
+        assert!(command.get_long_about().is_some() && command.get_version() == Some(VERSION));
+        let help = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+        let examples: Vec<_> = help.lines().filter(|line| line.starts_with("  operator ")).collect();
+        assert!(!examples.is_empty(), "{help}");
+        for example in examples {
+            Arguments::try_parse_from(example.split_whitespace()).unwrap();
+        }
+    }
 }

@@ -12,15 +12,16 @@ const WRITES: &str = "foodplatform_operator_writes_total";
 const TOPIC_CHECKS: &str = "foodplatform_operator_topic_checks_total";
 const DATABASE_QUESTIONS: &str = "foodplatform_operator_database_questions_total";
 const LAST_RECONCILE: &str = "foodplatform_operator_last_reconcile_timestamp_seconds";
+const BUILD_INFO: &str = "foodplatform_operator_build_info";
 const LEADER: &str = "foodplatform_operator_leader";
 /// The name that Prometheus's client libraries give it.
 const MEMORY: &str = "process_resident_memory_bytes";
 
-/// Starts to collect. The handle renders what has been collected.
+/// Starts to collect, for an operator of that version. The handle renders what has been collected.
 ///
 /// # Errors
 /// When something else collects already.
-pub fn install() -> Result<PrometheusHandle, BuildError> {
+pub fn install(version: &'static str) -> Result<PrometheusHandle, BuildError> {
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(
             Matcher::Full(DURATION.to_owned()),
@@ -36,6 +37,8 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     describe_gauge!(LAST_RECONCILE, "When the last reconciliation ended.");
     describe_gauge!(LEADER, "Whether this process is the one that reconciles.");
     describe_gauge!(MEMORY, "Resident memory size in bytes.");
+    describe_gauge!(BUILD_INFO, "1, with the version that the operator was built from.");
+    gauge!(BUILD_INFO, "version" => version).set(1.0);
     Ok(handle)
 }
 

@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::{ArgValueCandidates, ArgValueCompleter};
 use foodplatform_operator::api::FoodService;
 use jiff::SignedDuration;
+
+use crate::completion::{self, Asker};
 
 /// Look after food-delivery platforms
 ///
@@ -12,7 +15,7 @@ use jiff::SignedDuration;
 /// with their autoscalers, log volumes and Kafka topics. These commands show how it stands and change what people
 /// change most; everything else is `kubectl edit foodplatform` or your git repository.
 #[derive(Debug, Parser)]
-#[command(name = "kubectl foodplatform", bin_name = "kubectl foodplatform", version, arg_required_else_help = true)]
+#[command(name = "kubectl foodplatform", bin_name = "kubectl foodplatform", version = version::version!(), arg_required_else_help = true)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) connection: Connection,
@@ -25,7 +28,7 @@ pub(crate) struct Arguments {
 #[command(next_help_heading = "Cluster")]
 pub(crate) struct Connection {
     /// The platform's namespace [default: that of the context]
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, add = ArgValueCompleter::new(completion::namespaces))]
     pub(crate) namespace: Option<String>,
     /// The context of the kubeconfig to use [default: its current one]
     #[arg(long, global = true)]
@@ -74,15 +77,26 @@ pub(crate) enum Command {
     ///
     /// Until `resume` nothing of it is created, changed, healed or deleted; it runs on. Where the resource is kept in
     /// git, set spec.paused there instead, or it is undone.
+    ///
+    /// `status` shows that it is paused, and `diff` what the operator would do if it weren't.
+    #[command(after_help = "Examples:
+  kubectl foodplatform pause quickstart -n food
+  kubectl wait fp/quickstart -n food --for=condition=Paused     # the operator has seen it")]
     Pause {
         /// The platform
+        #[arg(add = ArgValueCompleter::new(completion::platforms))]
         name: String,
     },
     /// Have the operator look after a paused platform again
     ///
     /// What has changed in the spec meanwhile is brought about then: `diff` shows it beforehand.
+    #[command(after_help = "Examples:
+  kubectl foodplatform diff quickstart -n food       # what will change
+  kubectl foodplatform resume quickstart -n food
+  kubectl wait fp/quickstart -n food --for=condition=Ready --timeout=5m")]
     Resume {
         /// The platform
+        #[arg(add = ArgValueCompleter::new(completion::platforms))]
         name: String,
     },
     /// Set services back to the images that were last ready
@@ -109,11 +123,25 @@ pub(crate) enum Command {
   kubectl foodplatform logs quickstart order -f --tail 20
   kubectl foodplatform logs quickstart --raw | jq 'select(.level == \"ERROR\")'")]
     Logs(Logs),
+    /// Print what completes command lines
+    ///
+    /// kubectl completes `kubectl foodplatform` itself, in a shell that completes kubectl (`kubectl completion --help`), with a
+    /// program of the name kubectl_complete-foodplatform on PATH. The rest is for those who call kubectl-foodplatform.
+    ///
+    /// Names of platforms and namespaces come from the cluster, within two seconds or not at all.
+    #[command(after_help = "Examples:
+  kubectl foodplatform completion kubectl | sudo install /dev/stdin /usr/local/bin/kubectl_complete-foodplatform
+  source <(kubectl-foodplatform completion bash)")]
+    Completion {
+        /// Who completes
+        asker: Asker,
+    },
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Status {
     /// The platform
+    #[arg(add = ArgValueCompleter::new(completion::platforms))]
     pub(crate) name: String,
     /// Print it for machines instead
     #[arg(short, long, value_enum, value_name = "FORMAT")]
@@ -123,6 +151,7 @@ pub(crate) struct Status {
 #[derive(Debug, Args)]
 pub(crate) struct Diff {
     /// The platform
+    #[arg(add = ArgValueCompleter::new(completion::platforms))]
     pub(crate) name: String,
     /// Print it for machines instead
     #[arg(short, long, value_enum, value_name = "FORMAT")]
@@ -137,9 +166,10 @@ pub(crate) enum Output {
 #[derive(Debug, Args)]
 pub(crate) struct Rollback {
     /// The platform
+    #[arg(add = ArgValueCompleter::new(completion::platforms))]
     pub(crate) name: String,
     /// Only this service [default: all of them]
-    #[arg(long, value_parser = service)]
+    #[arg(long, value_parser = service, add = ArgValueCandidates::new(completion::services))]
     pub(crate) service: Option<FoodService>,
     /// To this tag of spec.image.registry, instead of what was last ready
     #[arg(long, value_name = "TAG", conflicts_with = "to")]
@@ -158,9 +188,10 @@ pub(crate) struct Rollback {
 #[derive(Debug, Args)]
 pub(crate) struct Logs {
     /// The platform
+    #[arg(add = ArgValueCompleter::new(completion::platforms))]
     pub(crate) name: String,
     /// Only this service [default: all of them]
-    #[arg(value_parser = service)]
+    #[arg(value_parser = service, add = ArgValueCandidates::new(completion::services))]
     pub(crate) service: Option<FoodService>,
     /// Go on with what is logged from now on, also by pods that are yet to come
     #[arg(short, long)]
@@ -198,6 +229,23 @@ mod tests {
     #[test]
     fn the_definition_holds_together() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_explains_itself_by_examples_that_are_taken() {
+        let line = Arguments::command();
+        for command in line.get_subcommands() {
+            let (name, line) = (command.get_name(), format!("kubectl foodplatform {}", command.get_name()));
+            assert!(command.get_long_about().is_some(), "{name}");
+            let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(examples.starts_with("Examples:\n  ") && examples.contains(&line), "{name}: {examples}");
+            for example in examples.lines().filter_map(|example| example.split_once("kubectl foodplatform ")) {
+                let words = example.1.split_whitespace().take_while(|word| !["|", ">/dev/null;", "#"].contains(word));
+                let words = ["kubectl foodplatform"].into_iter().chain(words);
+                let parsed = Arguments::try_parse_from(words);
+                assert!(parsed.is_ok(), "{}: {}", example.1, parsed.unwrap_err());
+            }
+        }
     }
 
     #[test]

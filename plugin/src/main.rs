@@ -2,6 +2,7 @@
 
 mod cli;
 mod cluster;
+mod completion;
 mod diff;
 mod logs;
 mod paint;
@@ -22,10 +23,11 @@ use crate::{
 /// What a command ends with when it could not do its work.
 const FAILED: u8 = 2;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    match run(arguments).await {
+fn main() -> ExitCode {
+    completion::answer();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let outcome = runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(run(Arguments::parse())));
+    match outcome {
         Ok(code) => code,
         // Whoever read the output has seen enough, as `head` has.
         Err(error) if is_closed(&error) => ExitCode::SUCCESS,
@@ -37,14 +39,15 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<ExitCode> {
-    let cluster = Cluster::connect(&arguments.connection).await?;
+    let cluster = async || Cluster::connect(&arguments.connection).await;
     match arguments.command {
-        Command::Status(wanted) => status::run(&cluster, &wanted).await,
-        Command::Diff(wanted) => diff::run(&cluster, &wanted).await,
-        Command::Pause { name } => pause::run(&cluster, &name, true).await,
-        Command::Resume { name } => pause::run(&cluster, &name, false).await,
-        Command::Rollback(wanted) => rollback::run(&cluster, &wanted).await,
-        Command::Logs(wanted) => logs::run(&cluster, &wanted).await,
+        Command::Status(wanted) => status::run(&cluster().await?, &wanted).await,
+        Command::Diff(wanted) => diff::run(&cluster().await?, &wanted).await,
+        Command::Pause { name } => pause::run(&cluster().await?, &name, true).await,
+        Command::Resume { name } => pause::run(&cluster().await?, &name, false).await,
+        Command::Rollback(wanted) => rollback::run(&cluster().await?, &wanted).await,
+        Command::Logs(wanted) => logs::run(&cluster().await?, &wanted).await,
+        Command::Completion { asker } => completion::run(asker),
     }
 }
 

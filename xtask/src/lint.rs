@@ -1,9 +1,10 @@
-//! `cargo xtask lint`: the pipelines' files, read by the tools that know what their readers take.
+//! `cargo xtask lint`: the pipelines' files, read by the tools that know what their readers take; and the packages that are
+//! compiled in, whether they may be.
 
 use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::{Context, Result};
-use local::{Cache, Progress, actionlint, check_jsonschema, repository, run as run_tool};
+use local::{Cache, Progress, actionlint, cargo_deny, check_jsonschema, repository, run as run_tool};
 
 const BUILDSPEC: &str = "buildspec.yml";
 /// Written from AWS's reference, <https://docs.aws.amazon.com/codebuild/latest/userguide/build-spec-ref.html>: AWS has a
@@ -21,6 +22,11 @@ pub(crate) fn run() -> Result<()> {
     let mut command = Command::new(check_jsonschema(&cache, &progress)?);
     command.args(["--schemafile", BUILDSPEC_SCHEMA, BUILDSPEC]).current_dir(repository());
     print!("{BUILDSPEC}: {}", run_tool(&mut command)?);
+    let mut command = Command::new(cargo_deny(&cache, &progress)?);
+    // Advisories are kept where only a pipeline gets them: .github/workflows/audit.yml.
+    command.args(["--locked", "check", "bans", "licenses", "sources"]).current_dir(repository());
+    run_tool(&mut command).map(drop)?;
+    println!("deny.toml: cargo-deny has nothing to say");
     Ok(())
 }
 
@@ -60,15 +66,27 @@ mod tests {
         found
     }
 
+    /// Those of ours among what a pipeline does, which have to be such as there are.
+    fn ours(commands: &[String]) -> Vec<&str> {
+        let ours: Vec<_> = commands.iter().filter_map(|command| command.strip_prefix("cargo ")).collect();
+        for command in &ours {
+            let words = command.split_whitespace().map(|word| word.trim_matches('"'));
+            crate::Arguments::try_parse_from(words).unwrap_or_else(|error| panic!("{command}: {error}"));
+        }
+        ours
+    }
+
     #[test]
     fn the_pipelines_run_the_same_commands_and_there_are_such_commands() {
         let (aws, github) = (commands(BUILDSPEC), commands(".github/workflows/release.yml"));
         assert_eq!(aws, github);
-        let ours: Vec<_> = aws.iter().filter_map(|command| command.strip_prefix("cargo ")).collect();
-        assert_eq!(ours.len(), 2, "{aws:?}");
-        for command in ours {
-            let words = command.split_whitespace().map(|word| word.trim_matches('"'));
-            crate::Arguments::try_parse_from(words).unwrap_or_else(|error| panic!("{command}: {error}"));
-        }
+        assert_eq!(ours(&aws).len(), 2, "{aws:?}");
+    }
+
+    #[test]
+    fn a_tag_is_tested_built_and_pushed_by_commands_that_there_are() {
+        let published = commands(".github/workflows/publish.yml");
+        let verbs: Vec<_> = ours(&published).iter().filter_map(|command| command.split_whitespace().nth(1)).collect();
+        assert_eq!(verbs, ["test", "release", "images"]);
     }
 }

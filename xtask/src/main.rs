@@ -14,6 +14,9 @@ mod measure;
 mod openapi;
 mod orders;
 mod platform;
+#[cfg(test)]
+mod project;
+mod release;
 mod target;
 mod test;
 mod up;
@@ -57,9 +60,22 @@ enum Command {
     /// Print the path of the local cluster's kubeconfig
     Kubeconfig,
     /// Build the six images, as archives in dist/images or into a registry
+    ///
+    /// What the programs call themselves comes from git: 1.2.3 at the tag v1.2.3, 1.2.3-4-gCOMMIT four commits later, and
+    /// -dirty where files differ from that. FOODPLATFORM_VERSION in the environment takes its place.
     Images {
         #[command(flatten)]
         settings: images::Settings,
+    },
+    /// Build everything that a version is given out as into dist/release, with checksums
+    ///
+    /// Programs for each architecture with their licences, images as OCI archives, the chart, install.yaml, the definition,
+    /// SBOMs, provenance and SHA256SUMS. The commit has to be tagged v1.2.3, with 1.2.3 the version in Cargo.toml, and
+    /// CHANGELOG.md has to have a section for it; --snapshot tries things out at any other commit. The same commit makes the
+    /// same files on the same machine.
+    Release {
+        #[command(flatten)]
+        settings: release::Settings,
     },
     /// Write crds/ from the operator's code
     Crds {
@@ -151,6 +167,7 @@ fn run(command: Command) -> Result<()> {
             Ok(())
         }
         Command::Images { settings } => images::build(&settings),
+        Command::Release { settings } => release::run(&settings),
         Command::Crds { check } => crds::write(check),
         Command::Openapi { check } => openapi::write(check),
         Command::Test { layers, only, package } => test::run(&layers, &borrowed(&only), &borrowed(&package)),

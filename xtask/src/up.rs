@@ -4,8 +4,8 @@ use std::{env, thread, time::Instant};
 
 use anyhow::{Result, anyhow};
 use local::{
-    Binaries, Cache, Cluster, Helpers, Images, Instance, Lock, Progress, Transport, build_static, install_packages,
-    repository, require_root, require_space, require_tools,
+    Architecture, Binaries, Cache, Cluster, Helpers, Images, Instance, Lock, Progress, Source, Transport, build_static,
+    install_packages, repository, require_root, require_space, require_tools,
 };
 use tokio::runtime::Runtime;
 
@@ -72,7 +72,7 @@ pub(crate) fn local(instance: &Instance, bare: bool) -> Result<()> {
 /// Compiles what the local cluster's images hold.
 pub(crate) fn compile(progress: &Progress) -> Result<Images> {
     let step = progress.step("compile the images' programs");
-    let images = Images::compile(LOCAL_REGISTRY, None, &step)?;
+    let images = Images::compile(LOCAL_REGISTRY, None, &[Architecture::Amd64], Source::package(), &step)?;
     step.done("");
     Ok(images)
 }
@@ -127,7 +127,8 @@ pub(crate) fn current(registry: &str) -> Result<()> {
     let progress = Progress::new();
     let target = Target::current()?;
     let step = progress.step("compile the images' programs");
-    let images = Images::compile(registry.trim_end_matches('/'), None, &step)?;
+    let registry = registry.trim_end_matches('/');
+    let images = Images::compile(registry, None, &[Architecture::Amd64], Source::package(), &step)?;
     step.done("");
     let step = progress.step("push images");
     images.push(Transport::Tls, &step)?;

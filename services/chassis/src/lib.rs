@@ -7,6 +7,7 @@
 
 mod admin;
 pub mod client;
+mod commands;
 pub mod config;
 pub mod consumer;
 pub mod crash;

@@ -10,7 +10,8 @@ use tokio::runtime::{Builder, Runtime};
 use tracing::{error, info};
 
 use crate::{
-    config::{DatabaseSettings, KafkaSettings, LogSettings, ServeSettings},
+    commands::{self, Command},
+    config::LogSettings,
     db, dead_letters, http, lifecycle,
     platform::Platform,
     slice,
@@ -66,37 +67,8 @@ impl Tool for NoTools {
     }
 }
 
-#[derive(Debug, Subcommand)]
-enum Command<S: Args, T: Subcommand> {
-    /// Serve until SIGTERM.
-    Serve {
-        #[command(flatten)]
-        common: Box<ServeSettings>,
-        #[command(flatten)]
-        own: S,
-    },
-    /// Create the schema, bring its tables up to date, and end.
-    Migrate {
-        #[command(flatten)]
-        logs: LogSettings,
-        #[command(flatten)]
-        database: DatabaseSettings,
-    },
-    /// List the messages that this service could not read, or send them to it again.
-    DeadLetters {
-        #[command(flatten)]
-        kafka: KafkaSettings,
-        #[command(subcommand)]
-        action: dead_letters::Action,
-    },
-    #[command(flatten)]
-    Own(T),
-    /// Print the OpenAPI document of what it answers to, and end.
-    Openapi,
-}
-
-/// Runs the service `S`: reads arguments and environment, serves or migrates, and says how it went.
-pub fn run<S: Service>() -> ExitCode {
+/// Runs the service `S`, built from that version: reads arguments and environment, serves or migrates, and says how it went.
+pub fn run<S: Service>(version: &'static str) -> ExitCode {
     // The allocator asks for huge pages, which makes a process that uses 4 MB resident with 15. Where the kernel does
     // not know the call, that is all that happens.
     let _ = nix::sys::prctl::set_thp_disable(true);
@@ -106,11 +78,10 @@ pub fn run<S: Service>() -> ExitCode {
     if arguments.len() <= 1 {
         arguments = vec![S::NAME.into(), "serve".into()];
     }
-    let command =
-        Command::<S::Settings, S::Tool>::augment_subcommands(clap::Command::new(S::NAME).subcommand_required(true))
-            .try_get_matches_from(arguments)
-            .and_then(|matches| Command::<S::Settings, S::Tool>::from_arg_matches(&matches))
-            .unwrap_or_else(|error| error.exit());
+    let command = commands::line::<S>(version)
+        .try_get_matches_from(arguments)
+        .and_then(|matches| Command::<S::Settings, S::Tool>::from_arg_matches(&matches))
+        .unwrap_or_else(|error| error.exit());
     let (logs, is_for_people) = match &command {
         Command::Serve { common, .. } => (common.logs.clone(), false),
         Command::Migrate { logs, .. } => (LogSettings { log_dir: None, ..logs.clone() }, false),
@@ -125,7 +96,7 @@ pub fn run<S: Service>() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let code = match execute::<S>(command, Arc::clone(&telemetry)) {
+    let code = match execute::<S>(command, version, Arc::clone(&telemetry)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_for_people => {
             say(&error);
@@ -146,17 +117,28 @@ fn say(error: &anyhow::Error) {
     eprintln!("error: {error:#}");
 }
 
-fn execute<S: Service>(command: Command<S::Settings, S::Tool>, telemetry: Arc<Telemetry>) -> anyhow::Result<()> {
+/// What the service answers to, as that version of it.
+fn openapi<S: Service>(version: &str) -> Value {
+    let mut document = S::openapi();
+    document["info"]["version"] = version.into();
+    document
+}
+
+fn execute<S: Service>(
+    command: Command<S::Settings, S::Tool>,
+    version: &'static str,
+    telemetry: Arc<Telemetry>,
+) -> anyhow::Result<()> {
     let runtime = self::runtime(|builder| builder.thread_name(S::NAME).on_thread_start(slice::shorten))?;
     // Who waits for an answer is not to wait for a batch of events that keeps a thread busy.
     let background = self::runtime(|builder| builder.thread_name(format!("{}-background", S::NAME)).worker_threads(1))?;
     let outcome = runtime.block_on(async {
         match command {
             Command::Serve { common, own } => {
-                let version = env!("CARGO_PKG_VERSION");
                 info!(service = S::NAME, version, "starting");
                 let build = |platform: &mut Platform| {
-                    platform.serve(http::openapi::route(&S::openapi()));
+                    metrics::gauge!("build_info", "version" => version).set(1.0);
+                    platform.serve(http::openapi::route(&openapi::<S>(version)));
                     S::build(platform, own)
                 };
                 let background = background.handle().clone();
@@ -169,7 +151,7 @@ fn execute<S: Service>(command: Command<S::Settings, S::Tool>, telemetry: Arc<Te
             Command::DeadLetters { kafka, action } => dead_letters::run(kafka, action).await,
             Command::Own(tool) => tool.run().await,
             Command::Openapi => {
-                println!("{:#}", S::openapi());
+                println!("{:#}", openapi::<S>(version));
                 Ok(())
             }
         }

@@ -61,5 +61,5 @@ impl Service for Cook {
 }
 
 fn main() -> ExitCode {
-    chassis::run::<Cook>()
+    chassis::run::<Cook>(version::version!())
 }

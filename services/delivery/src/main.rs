@@ -57,5 +57,5 @@ impl Service for Delivery {
 }
 
 fn main() -> ExitCode {
-    chassis::run::<Delivery>()
+    chassis::run::<Delivery>(version::version!())
 }

@@ -7,5 +7,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    chassis::run::<gateway::Gateway>()
+    chassis::run::<gateway::Gateway>(version::version!())
 }

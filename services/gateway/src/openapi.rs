@@ -34,7 +34,6 @@ pub(crate) fn document() -> Value {
         }
     }
     document["info"]["title"] = "gateway".into();
-    document["info"]["version"] = env!("CARGO_PKG_VERSION").into();
     document["info"]["description"] =
         "The one way in: the services' interfaces under one address. Web pages are at `/`.".into();
     defer(&mut document);

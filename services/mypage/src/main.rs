@@ -7,5 +7,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    chassis::run::<mypage::MyPage>()
+    chassis::run::<mypage::MyPage>(version::version!())
 }

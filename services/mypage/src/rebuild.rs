@@ -31,7 +31,13 @@ const PAGE: usize = 500;
 /// MyPage's own commands.
 #[derive(Debug, Subcommand)]
 pub enum Tools {
-    /// Fill the views again from the owners' APIs, then from Kafka. It may run while the service does.
+    /// Fill the views again from the owners' APIs, then from Kafka. It may run while the service does
+    ///
+    /// For when the views' table was lost, or an older backup of it was restored. It asks order, cook and delivery for all that
+    /// they have, then reads what Kafka still keeps, and says how many views that changed. Run again, it changes none.
+    #[command(after_long_help = "\
+Example, in a pod, which has all settings:
+  kubectl -n food exec deploy/quickstart-mypage -- /service rebuild")]
     Rebuild(Box<Settings>),
 }
 
@@ -125,5 +131,20 @@ impl Views {
     /// How many views changed.
     async fn merge(&self, events: impl Iterator<Item = Event>) -> anyhow::Result<u64> {
         Ok(store::merge(self.0.pool(), &domain::fold(events)).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_explains_itself_by_an_example() {
+        for command in Tools::augment_subcommands(clap::Command::new("mypage")).get_subcommands() {
+            let examples = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+            assert!(
+                command.get_long_about().is_some() && examples.contains(&format!("/service {}", command.get_name()))
+            );
+        }
     }
 }

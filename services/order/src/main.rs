@@ -94,5 +94,5 @@ impl Service for Order {
 }
 
 fn main() -> ExitCode {
-    chassis::run::<Order>()
+    chassis::run::<Order>(version::version!())
 }

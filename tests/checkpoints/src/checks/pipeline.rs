@@ -35,9 +35,11 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
     let before = version(stage, Service::Gateway).await?;
     // A registry and a node that have seen neither.
     let tag = format!("{}-c{}", next(&before)?, &fresh()[..8]);
-    let mut pipeline = Pipeline { project: repository().to_owned(), shown: vec![], times: vec![] };
+    let mut pipeline = Pipeline { project: repository().to_owned(), version: None, shown: vec![], times: vec![] };
     let after = if stage.length == Length::Short {
-        // Without a change, so that there is nothing to lint or to test: the same programs in images with another tag.
+        // Without a change, so that there is nothing to lint or to test: the same programs in images with another tag. They
+        // are not to be compiled again, to say which commit they are of.
+        pipeline.version = Some(before.clone());
         before.clone()
     } else {
         pipeline.step("lint", &["lint"])?;
@@ -108,6 +110,8 @@ pub(super) async fn run(stage: &Stage) -> Result<Outcome, String> {
 /// The project's commands, one after the other.
 struct Pipeline {
     project: PathBuf,
+    /// What programs are to call themselves instead of what git says.
+    version: Option<String>,
     shown: Vec<Shown>,
     times: Vec<String>,
 }
@@ -118,6 +122,7 @@ impl Pipeline {
         let started = Instant::now();
         let mut command = Command::new("cargo");
         command.arg("xtask").args(arguments).current_dir(&self.project).env("CARGO_TARGET_DIR", target());
+        command.envs(self.version.iter().map(|version| ("FOODPLATFORM_VERSION", version)));
         let output = tokio::task::block_in_place(|| run_tool(&mut command)).map_err(|error| format!("{error:#}"))?;
         self.shown.push(Shown { command: format!("cargo xtask {}", arguments.join(" ")), output: last_lines(&output) });
         self.times.push(format!("{name} {:.0} s", started.elapsed().as_secs_f64()));
