@@ -85,8 +85,11 @@ fn kubernetes(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
     })
 }
 
-/// Helm, which takes clusters that it doesn't ask, as for templates, for such of that version.
-fn helm(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
+/// Helm 3, which takes clusters that it doesn't ask, as for templates, for such of that version.
+///
+/// # Errors
+/// When it cannot be built, with Go's own words.
+pub fn helm(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
     let (major, minor) = kubernetes_version()?;
     let versions = ["chartutil", "lint/rules"].map(|package| {
         let package = format!("helm.sh/helm/v3/pkg/{package}");
@@ -124,7 +127,7 @@ pub(crate) fn go_module(
     })
 }
 
-/// Builds a program of someone else's Go module, `MODULE/PACKAGE@VERSION`, into a binary `name`.
+/// Builds a program of someone else's Go module, `MODULE/PACKAGE@VERSION`, into the entry `name` of the cache.
 pub(crate) fn go_program(
     cache: &Cache,
     progress: &Progress,
@@ -133,13 +136,15 @@ pub(crate) fn go_program(
     flags: &str,
 ) -> Result<PathBuf> {
     let key = checksum(&[], &[package, flags])?;
+    let program = package.split('@').next().and_then(|path| path.rsplit('/').next());
+    let program = program.with_context(|| format!("{package} names no program"))?;
     let entry = cache.entry(name, &key, |directory| {
         let step = progress.step(&format!("build {name}"));
         go(&step, &["install", "-v", "-trimpath", "-ldflags", flags, package], directory, Some(directory))?;
         step.done("");
         Ok(())
     })?;
-    Ok(entry.join(name))
+    Ok(entry.join(program))
 }
 
 fn go(step: &Step, arguments: &[&str], directory: &Path, output: Option<&Path>) -> Result<()> {

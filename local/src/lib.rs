@@ -36,11 +36,15 @@ mod progress;
 mod provisioner;
 mod registry;
 mod sandbox;
+mod schemas;
 mod wait;
 
-pub use binaries::Binaries;
+pub use binaries::{Binaries, helm};
 pub use cache::Cache;
-pub use checkers::{actionlint, cargo_fuzz, check_jsonschema, cyclonus, istio, kafka_topic_definition, schemathesis};
+pub use checkers::{
+    actionlint, cargo_fuzz, check_jsonschema, cyclonus, helm4, istio, kafka_topic_definition, kubeconform, prometheus,
+    schemathesis,
+};
 pub use cluster::{Cluster, Helpers};
 pub use control_plane::ControlPlane;
 pub use daemon::Daemon;
@@ -57,6 +61,7 @@ pub use preflight::{require_root, require_space, require_tools};
 pub use process::Server;
 pub use progress::{Progress, Step};
 pub use provisioner::provision;
+pub use schemas::Schemas;
 pub use wait::{until, until_some};
 
 use std::path::Path;

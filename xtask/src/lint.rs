@@ -1,9 +1,11 @@
-//! `cargo xtask lint`: the pipelines' files, read by the tools that know what their readers take.
+//! `cargo xtask lint`: the pipelines' files and the charts, read by the tools that know what their readers take.
 
 use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::{Context, Result};
 use local::{Cache, Progress, actionlint, check_jsonschema, repository, run as run_tool};
+
+use crate::{alerts, charts};
 
 const BUILDSPEC: &str = "buildspec.yml";
 /// Written from AWS's reference, <https://docs.aws.amazon.com/codebuild/latest/userguide/build-spec-ref.html>: AWS has a
@@ -21,7 +23,8 @@ pub(crate) fn run() -> Result<()> {
     let mut command = Command::new(check_jsonschema(&cache, &progress)?);
     command.args(["--schemafile", BUILDSPEC_SCHEMA, BUILDSPEC]).current_dir(repository());
     print!("{BUILDSPEC}: {}", run_tool(&mut command)?);
-    Ok(())
+    charts::check(&cache, &progress)?;
+    alerts::check(&cache, &progress)
 }
 
 fn workflows() -> Result<Vec<PathBuf>> {

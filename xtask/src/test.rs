@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use local::{
-    Binaries, Cache, Cluster, ControlPlane, Instance, Kafka, Lock, Postgres, Progress, SERVICES, cyclonus,
+    Binaries, Cache, Cluster, ControlPlane, Instance, Kafka, Lock, Postgres, Progress, SERVICES, cyclonus, helm4,
     install_packages, istio, kafka_topic_definition, load_program, repository, require_root, require_tools,
     schemathesis,
 };
@@ -90,6 +90,7 @@ fn api(only: &[&str]) -> Result<()> {
     let (cache, progress) = (Cache::open()?, Progress::new());
     let cyclonus = cyclonus(&cache, &progress)?.display().to_string();
     let istio = istio(&cache, &progress)?.display().to_string();
+    let helm4 = helm4(&cache, &progress)?.display().to_string();
     let kafka_topics = kafka_topic_definition(&cache, &progress)?.display().to_string();
     let environment = [
         ("TEST_KUBECONFIG", &*kubeconfig),
@@ -98,6 +99,7 @@ fn api(only: &[&str]) -> Result<()> {
         ("TEST_ISTIO", &*istio),
         ("TEST_STRIMZI", &*kafka_topics),
         ("TEST_HELM", &*binaries.helm().to_string_lossy()),
+        ("TEST_HELM4", &*helm4),
         ("TEST_KUBECTL", &*binaries.kubectl().to_string_lossy()),
         ("TEST_AUDIT_LOG", &*control_plane.audit_log().to_string_lossy()),
     ];
