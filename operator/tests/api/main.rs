@@ -2,8 +2,8 @@
 //!
 //! `TEST_KUBECONFIG` is a control plane with the controller manager and without nodes, `TEST_KAFKA` the bootstrap servers
 //! of a Kafka with one broker, `TEST_DATABASE_URL` a PostgreSQL, `TEST_CYCLONUS` and `TEST_ISTIO` the programs in
-//! local/cyclonus and local/istio, `TEST_STRIMZI` the file with its definition of KafkaTopics, `TEST_HELM` Helm,
-//! `TEST_KUBECTL` kubectl, `TEST_AUDIT_LOG` the API server's audit log. Each test has a
+//! local/cyclonus and local/istio, `TEST_STRIMZI` the file with its definition of KafkaTopics, `TEST_HELM` and `TEST_HELM4`
+//! Helm 3 and 4, `TEST_KUBECTL` kubectl, `TEST_AUDIT_LOG` the API server's audit log. Each test has a
 //! namespace and an operator of its own, so that they run in any order and side by side.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where something is amiss")]
@@ -12,6 +12,8 @@ mod admission;
 mod broker;
 mod calls;
 mod cancellation_tokens;
+mod chart;
+mod chart_monitoring;
 mod children;
 mod claims;
 mod conditions;
@@ -21,6 +23,7 @@ mod disturbed;
 mod door;
 mod explain;
 mod foreign;
+mod helm;
 mod installation;
 mod interference;
 mod kafka;
@@ -34,6 +37,7 @@ mod network_policies;
 mod news;
 mod panics;
 mod paths;
+mod platform_chart;
 mod replicas;
 mod rights;
 mod rollouts;
