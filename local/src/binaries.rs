@@ -85,7 +85,7 @@ fn kubernetes(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
     })
 }
 
-/// Helm, which takes clusters that it doesn't ask, as for templates, for such of that version.
+/// Helm 3, which takes clusters that it doesn't ask, as for templates, for such of that version.
 ///
 /// # Errors
 /// When it cannot be built, with Go's own words.
@@ -152,7 +152,7 @@ fn go_package(
     })
 }
 
-/// Builds a program of someone else's Go module, `MODULE/PACKAGE@VERSION`, into a binary `name`.
+/// Builds a program of someone else's Go module, `MODULE/PACKAGE@VERSION`, into the entry `name` of the cache.
 pub(crate) fn go_program(
     cache: &Cache,
     progress: &Progress,
@@ -161,13 +161,15 @@ pub(crate) fn go_program(
     flags: &str,
 ) -> Result<PathBuf> {
     let key = checksum(&[], &[package, flags])?;
+    let program = package.split('@').next().and_then(|path| path.rsplit('/').next());
+    let program = program.with_context(|| format!("{package} names no program"))?;
     let entry = cache.entry(name, &key, |directory| {
         let step = progress.step(&format!("build {name}"));
         go(&step, &["install", "-v", "-trimpath", "-ldflags", flags, package], directory, Some(directory))?;
         step.done("");
         Ok(())
     })?;
-    Ok(entry.join(name))
+    Ok(entry.join(program))
 }
 
 /// The directory with the sources of someone else's `module`, which our Go module in the directory `name` requires.

@@ -22,6 +22,9 @@ const CARGO_FUZZ_VERSION: &str = "0.13.2";
 const ARGOCD: &str = "github.com/argoproj/argo-cd/v3";
 
 const ACTIONLINT: &str = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12";
+/// It has the same client of Kubernetes as our Helm 3, which is most of both and is built but once.
+const HELM_4: &str = "helm.sh/helm/v4/cmd/helm@v4.3.0";
+const KUBECONFORM: &str = "github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0";
 
 /// The command of Schemathesis, which tests an API against its OpenAPI document; in a virtual environment of its own.
 ///
@@ -63,6 +66,30 @@ pub fn cargo_deny(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
 pub(crate) fn zigbuild(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
     let compiler = "ziglang cc -target aarch64-linux-musl";
     python_environment(cache, progress, "zigbuild", Some(("zig-cc", compiler)))
+}
+
+/// The Helm that follows the one that everything else is done with: charts have to suit both.
+///
+/// # Errors
+/// When it cannot be built, with Go's own words.
+pub fn helm4(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
+    go_program(cache, progress, "helm4", HELM_4, "-s -w")
+}
+
+/// The command of kubeconform, which holds objects against the schemas of their kinds.
+///
+/// # Errors
+/// When it cannot be built, with Go's own words.
+pub fn kubeconform(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
+    go_program(cache, progress, "kubeconform", KUBECONFORM, "-s -w")
+}
+
+/// The program that says what Prometheus itself makes of rules.
+///
+/// # Errors
+/// When it cannot be built, with Go's own words.
+pub fn prometheus(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
+    Ok(go_module(cache, progress, "prometheus", "-s -w", |_| Ok(()))?.join("prometheus"))
 }
 
 /// Installs what our directory `name` requires, and gives a command that runs `module` of it.

@@ -43,6 +43,7 @@ mod progress;
 mod provisioner;
 mod registry;
 mod sandbox;
+mod schemas;
 mod source;
 mod wait;
 
@@ -52,8 +53,8 @@ pub use argo_cd::{ArgoCd, ArgoCdSettings};
 pub use binaries::{Binaries, helm};
 pub use cache::Cache;
 pub use checkers::{
-    actionlint, argocd, argocd_definitions, cargo_deny, cargo_fuzz, check_jsonschema, cyclonus, istio,
-    istio_definitions, kstatus, schemathesis, strimzi_definitions,
+    actionlint, argocd, argocd_definitions, cargo_deny, cargo_fuzz, check_jsonschema, cyclonus, helm4, istio,
+    istio_definitions, kstatus, kubeconform, prometheus, schemathesis, strimzi_definitions,
 };
 pub use cluster::{Cluster, Helpers};
 pub use compile::{build_static, compile};
@@ -74,6 +75,7 @@ pub use preflight::{require_root, require_space, require_tools};
 pub use process::Server;
 pub use progress::{Progress, Step};
 pub use provisioner::provision;
+pub use schemas::Schemas;
 pub use source::{Commit, PACKAGE_VERSION, Source};
 pub use wait::{until, until_some};
 

@@ -10,7 +10,6 @@ use std::{
 };
 
 use axum::{Router, extract::State, http::StatusCode, routing::get};
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 
 /// Whether the operator is ready: it leads with filled caches, or stands by to lead. Cheap to clone.
@@ -24,21 +23,21 @@ impl Readiness {
     }
 }
 
-/// Serves until `stop`.
+/// Serves until `stop`. `metrics` is called for what `/metrics` answers.
 ///
 /// # Errors
 /// When the listener fails.
 pub async fn serve(
     listener: TcpListener,
     readiness: Readiness,
-    metrics: PrometheusHandle,
+    metrics: impl Fn() -> String + Clone + Send + Sync + 'static,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let app = Router::new()
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(ready))
         .with_state(readiness)
-        .route("/metrics", get(move || async move { metrics.render() }));
+        .route("/metrics", get(move || async move { metrics() }));
     axum::serve(listener, app).with_graceful_shutdown(stop).await
 }
 

@@ -19,7 +19,7 @@ use tracing::{debug, info, warn};
 use crate::fence::Fence;
 
 /// Unchanged for so long, the Lease is anybody's.
-const DURATION: Duration = Duration::from_secs(9);
+pub(crate) const DURATION: Duration = Duration::from_secs(9);
 /// For so long after it asked for its last renewal a leader may write. The rest of [`DURATION`] is for requests that are
 /// under way.
 const VALIDITY: Duration = Duration::from_secs(7);

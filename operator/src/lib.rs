@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod build;
+pub mod check;
 pub mod client;
 pub mod controller;
 mod database;

@@ -3,9 +3,11 @@
 use std::{collections::BTreeSet, net::SocketAddr, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
-use clap::{ArgAction, Parser};
+use clap::{ArgAction, Parser, Subcommand};
 use foodplatform_operator::{
-    client, controller,
+    check::Installation,
+    client,
+    controller::{self, Conditions},
     fence::Fence,
     health::{self, Readiness},
     leader::Election,
@@ -76,6 +78,23 @@ struct Arguments {
     /// What is logged.
     #[arg(long, env, default_value = "info")]
     log_level: String,
+
+    /// Without one it is the operator.
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Look whether an installation works: the resource is served, an operator leads and is ready
+    Check {
+        /// The port of the operator's health and metrics
+        #[arg(long, default_value_t = 8080)]
+        port: u16,
+        /// For how long to look again while something is in the way
+        #[arg(long, default_value = "1m", value_parser = humantime::parse_duration)]
+        timeout: Duration,
+    },
 }
 
 fn main() -> ExitCode {
@@ -92,7 +111,10 @@ fn main() -> ExitCode {
         .build();
     let result = match runtime {
         Ok(runtime) => {
-            let result = runtime.block_on(run(arguments));
+            let result = match arguments.command {
+                Some(Command::Check { port, timeout }) => return runtime.block_on(check(&arguments, port, timeout)),
+                None => runtime.block_on(run(arguments)),
+            };
             // A check of topics that waits for Kafka holds up nobody.
             runtime.shutdown_background();
             result
@@ -103,6 +125,26 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!(error = format!("{error:#}"), "the operator ends");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Tells people, not a collector of logs.
+async fn check(arguments: &Arguments, port: u16, patience: Duration) -> ExitCode {
+    let look = async {
+        let config = kube::Config::infer().await.context("no Kubernetes cluster is configured here")?;
+        let client = client::client(config)?;
+        let (namespace, lease) = (arguments.pod_namespace.clone(), arguments.lease_name.clone());
+        anyhow::Ok(Installation { client, namespace, lease, port }.works_within(patience).await?)
+    };
+    match look.await {
+        Ok(leader) => {
+            println!("FoodPlatforms are served, and {leader} leads and is ready");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -124,9 +166,14 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         .with_context(|| format!("can't listen on {}: choose another address with LISTEN", arguments.listen))?;
     let readiness = Readiness::default();
     let stopped = CancellationToken::new();
-    let server = tokio::spawn(health::serve(listener, readiness.clone(), handle, stopped.clone().cancelled_owned()));
+    let conditions = Conditions::default();
+    let metrics = {
+        let conditions = conditions.clone();
+        move || handle.render() + &conditions.render()
+    };
+    let server = tokio::spawn(health::serve(listener, readiness.clone(), metrics, stopped.clone().cancelled_owned()));
 
-    let result = lead(&arguments, &readiness, &stop).await;
+    let result = lead(&arguments, &readiness, &conditions, &stop).await;
     readiness.set(false);
     stopped.cancel();
     server.await??;
@@ -134,12 +181,18 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 /// Waits to lead, reconciles, and gives the lease back.
-async fn lead(arguments: &Arguments, readiness: &Readiness, stop: &CancellationToken) -> anyhow::Result<()> {
+async fn lead(
+    arguments: &Arguments,
+    readiness: &Readiness,
+    conditions: &Conditions,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
     let config = kube::Config::infer().await.context("no Kubernetes cluster is configured here")?;
     let instance = arguments.pod_name.clone().or_else(|| std::env::var("HOSTNAME").ok());
     if !arguments.leader_election {
         metrics::leading(true);
-        reconcile(arguments, client::client(config)?, Fence::open(), instance, readiness, stop.clone()).await;
+        let client = client::client(config)?;
+        reconcile(arguments, client, Fence::open(), instance, readiness, conditions, stop.clone()).await;
         return Ok(());
     }
     let identity = instance.clone().context("POD_NAME is not set, which the lease needs to tell operators apart")?;
@@ -153,7 +206,7 @@ async fn lead(arguments: &Arguments, readiness: &Readiness, stop: &CancellationT
     readiness.set(false);
     metrics::leading(true);
     tokio::select! {
-        () = reconcile(arguments, client, fence, instance, readiness, stop.clone()) => leadership.resign().await,
+        () = reconcile(arguments, client, fence, instance, readiness, conditions, stop.clone()) => leadership.resign().await,
         // At once: another one may lead already.
         () = leadership.lost() => anyhow::bail!("lost the Lease {namespace}/{name} to another operator"),
     }
@@ -166,6 +219,7 @@ async fn reconcile(
     fence: Fence,
     instance: Option<String>,
     readiness: &Readiness,
+    conditions: &Conditions,
     stop: CancellationToken,
 ) {
     let drained = async {
@@ -175,7 +229,7 @@ async fn reconcile(
     };
     let (synced, watched) = (|| readiness.set(true), watched(&arguments.watch_namespaces));
     tokio::select! {
-        () = controller::run(client, fence, &watched, instance, stop.clone(), synced) => {}
+        () = controller::run(client, fence, &watched, instance, conditions, stop.clone(), synced) => {}
         () = drained => warn!("reconciliations were still running and are left"),
     }
     info!("stopped");

@@ -6,11 +6,12 @@ use anyhow::{Context, Result, bail};
 use local::{repository, run};
 
 /// What the generator prints with which arguments, and where it belongs: the definition that people read and apply, the
-/// chart's copy of it (Helm packs nothing from outside a chart), and the page about its fields.
-const FILES: [(&[&str], &str); 3] = [
+/// chart's copy of it (Helm packs nothing from outside a chart), the page about its fields, and what a platform's chart takes.
+const FILES: [(&[&str], &str); 4] = [
     (&[], "crds/foodplatforms.yaml"),
     (&[], "charts/foodplatform-operator/files/foodplatforms.yaml"),
     (&["--", "reference"], "docs/reference.md"),
+    (&["--", "values-schema"], "charts/foodplatform/values.schema.json"),
 ];
 
 /// Writes the CustomResourceDefinition and its reference, or only compares them.

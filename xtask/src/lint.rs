@@ -1,10 +1,12 @@
-//! `cargo xtask lint`: the pipelines' files, read by the tools that know what their readers take; and the packages that are
-//! compiled in, whether they may be.
+//! `cargo xtask lint`: the pipelines' files and the charts, read by the tools that know what their readers take; and the packages
+//! that are compiled in, whether they may be.
 
 use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::{Context, Result};
 use local::{Cache, Progress, actionlint, cargo_deny, check_jsonschema, repository, run as run_tool};
+
+use crate::{alerts, charts};
 
 const BUILDSPEC: &str = "buildspec.yml";
 /// Written from AWS's reference, <https://docs.aws.amazon.com/codebuild/latest/userguide/build-spec-ref.html>: AWS has a
@@ -27,7 +29,8 @@ pub(crate) fn run() -> Result<()> {
     command.args(["--locked", "check", "bans", "licenses", "sources"]).current_dir(repository());
     run_tool(&mut command).map(drop)?;
     println!("deny.toml: cargo-deny has nothing to say");
-    Ok(())
+    charts::check(&cache, &progress)?;
+    alerts::check(&cache, &progress)
 }
 
 fn workflows() -> Result<Vec<PathBuf>> {

@@ -1,6 +1,8 @@
 //! The project's commands. Each is thin: the local cluster, Kafka, PostgreSQL and images are the `local` crate's work.
 
+mod alerts;
 mod bench;
+mod charts;
 mod checkpoints;
 mod conditions;
 mod crds;
@@ -101,7 +103,10 @@ enum Command {
         #[arg(long, value_name = "PACKAGE")]
         package: Vec<String>,
     },
-    /// Hold the pipelines' files, buildspec.yml and those in .github/workflows, against what their readers take
+    /// Hold what others read against what they take: the pipelines' files and the Helm charts
+    ///
+    /// The charts are tried with Helm 3 and 4, for each release of Kubernetes that they are for, and Prometheus reads the alerts
+    /// and dashboards.
     Lint,
     /// Check that the platform on the local cluster has lost nothing, doubled nothing and left nothing undone
     ///

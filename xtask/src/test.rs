@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use local::{
     Binaries, Cache, Cluster, ControlPlane, Instance, Kafka, Lock, Postgres, Progress, SERVICES, argocd,
-    argocd_definitions, cyclonus, install_packages, istio, istio_definitions, kstatus, load_program, repository,
+    argocd_definitions, cyclonus, helm4, install_packages, istio, istio_definitions, kstatus, load_program, repository,
     require_root, require_tools, schemathesis, strimzi_definitions,
 };
 use rustix::process::nice;
@@ -137,6 +137,7 @@ fn api(only: &[&str]) -> Result<()> {
     let kstatus = kstatus(&cache, &progress)?.display().to_string();
     let definitions = [strimzi_definitions(&cache, &progress)?, istio_definitions()?, argocd_definitions()?];
     let definitions = env::join_paths(definitions)?;
+    let helm4 = helm4(&cache, &progress)?.display().to_string();
     let environment = [
         ("TEST_KUBECONFIG", &*kubeconfig),
         ("TEST_DATABASE_URL", postgres.url()),
@@ -146,6 +147,7 @@ fn api(only: &[&str]) -> Result<()> {
         ("TEST_KSTATUS", &*kstatus),
         ("TEST_DEFINITIONS", &*definitions.to_string_lossy()),
         ("TEST_HELM", &*binaries.helm().to_string_lossy()),
+        ("TEST_HELM4", &*helm4),
         ("TEST_KUBECTL", &*binaries.kubectl().to_string_lossy()),
         ("TEST_AUDIT_LOG", &*control_plane.audit_log().to_string_lossy()),
     ];

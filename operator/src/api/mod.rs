@@ -25,6 +25,7 @@ mod rules;
 mod service;
 mod services;
 mod status;
+mod values_schema;
 
 #[cfg(test)]
 mod tests;
@@ -56,3 +57,4 @@ pub use status::{
     AutoscalingStatus, FailedRollout, FoodPlatformStatus, NO_GENERATION, ServiceStatus, TopicState, TopicStatus,
     VolumeStatus, condition,
 };
+pub use values_schema::values_schema;

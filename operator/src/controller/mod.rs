@@ -28,6 +28,7 @@ mod apply;
 pub mod backoff;
 mod cache;
 mod cancellation_tokens;
+mod conditions;
 mod context;
 mod deletion;
 mod dereference;
@@ -86,6 +87,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, error, info};
 
 pub use crate::kafka::connection::THREADS as KAFKA_THREADS;
+pub use conditions::Conditions;
 pub use error::Error;
 
 use self::{
@@ -101,7 +103,7 @@ const CONCURRENCY: u16 = 8;
 pub const NAME: &str = "foodplatform-operator";
 
 /// Reconciles all platforms of the namespaces (none named: of all namespaces) until `stop`. Then it takes nothing new,
-/// ends what it has begun, and returns. `synced` is called once the caches are filled.
+/// ends what it has begun, and returns. `synced` is called once the caches are filled. `conditions` gets to know the platforms.
 ///
 /// The fence is that of the client, for what goes to Kafka.
 pub async fn run(
@@ -109,6 +111,7 @@ pub async fn run(
     fence: Fence,
     namespaces: &[String],
     instance: Option<String>,
+    conditions: &Conditions,
     stop: CancellationToken,
     synced: impl Fn(),
 ) {
@@ -122,6 +125,7 @@ pub async fn run(
     for scope in scopes {
         let (wake, woken) = mpsc::unbounded_channel();
         let (live, watches) = Live::watch(&client, scope.as_deref(), &wake);
+        conditions.add(live.platforms.clone());
         let events = Events::new(client.clone(), reporter.clone());
         let kafka = Arc::clone(&kafka);
         let context = Arc::new(Context::new(client.clone(), kafka, live.clone(), wake, events));

@@ -23,11 +23,13 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::world::{World, eventually};
+use crate::{
+    helm::OPERATOR,
+    world::{World, eventually},
+};
 
 /// The name of everything that the chart makes.
 const NAME: &str = "foodplatform-operator";
-const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/foodplatform-operator");
 
 /// What may be done: verb, API group, and resource with its subresource.
 pub(crate) type Rights = BTreeSet<(String, String, String)>;
@@ -48,8 +50,8 @@ impl<'a> Installation<'a> {
         // Without a cluster to ask, Helm takes it for one of its own time.
         let version = world.client.apiserver_version().await.unwrap().git_version;
         let chart = std::process::Command::new(helm)
-            .args(["template", "test", CHART, "--namespace", &world.namespace])
-            .args(["--kube-version", &version])
+            .args(["template", "test", OPERATOR, "--namespace", &world.namespace])
+            .args(["--kube-version", &version, "--skip-tests"])
             .args(["--set", &format!("watchNamespaces={{{watched}}},rbac.aggregate=false,crds.install=false")])
             .output()
             .unwrap();
@@ -174,7 +176,7 @@ async fn apply(client: &Client, object: &Value) {
 }
 
 /// The tests' kubeconfig, for who has the token.
-fn kubeconfig_with(token: &str) -> String {
+pub(crate) fn kubeconfig_with(token: &str) -> String {
     let path = std::env::var_os("TEST_KUBECONFIG").unwrap();
     let mut kubeconfig = serde_json::to_value(Kubeconfig::read_from(path).unwrap()).unwrap();
     for user in kubeconfig["users"].as_array_mut().unwrap() {

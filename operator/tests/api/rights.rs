@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use foodplatform_operator::{
     api::{FoodPlatform, condition::STALLED},
     build::{self, labels},
-    controller,
+    controller::{self, Conditions},
     fence::Fence,
 };
 use k8s_openapi::{
@@ -106,7 +106,9 @@ async fn unread(world: &World, installation: &Installation<'_>) {
     let (scope, stop) = ([world.namespace.clone()], CancellationToken::new());
     let operator = {
         let stop = stop.clone();
-        tokio::spawn(async move { controller::run(client, Fence::open(), &scope, None, stop, || {}).await })
+        tokio::spawn(async move {
+            controller::run(client, Fence::open(), &scope, None, &Conditions::default(), stop, || {}).await
+        })
     };
     undecodable::create(world, "broken", json!({ "image": { "tag": "unreadable" } })).await;
     undecodable::broken_when(world, "told so", |broken| is(broken, STALLED, "True", "InvalidSpec")).await;

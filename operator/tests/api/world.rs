@@ -10,7 +10,9 @@ use std::{
 
 use foodplatform_operator::{
     api::{FoodPlatform, condition},
-    client, controller, crd_yaml,
+    client,
+    controller::{self, Conditions},
+    crd_yaml,
     fence::Fence,
 };
 use k8s_openapi::{
@@ -67,7 +69,8 @@ impl World {
     pub(crate) async fn without_secret(name: &str) -> Self {
         Self::with_operator(name, |client, scope, stop| {
             tokio::spawn(async move {
-                controller::run(client, Fence::open(), &scope, Some("test".into()), stop, || {}).await
+                controller::run(client, Fence::open(), &scope, Some("test".into()), &Conditions::default(), stop, || {})
+                    .await
             })
         })
         .await
@@ -97,7 +100,16 @@ impl World {
                     let operator = runtime.spawn(async move {
                         // With connections of its own, which end with it.
                         let client = interference.client(&client().await);
-                        controller::run(client, its_fence, &scope, Some("test".into()), stop, || {}).await;
+                        controller::run(
+                            client,
+                            its_fence,
+                            &scope,
+                            Some("test".into()),
+                            &Conditions::default(),
+                            stop,
+                            || {},
+                        )
+                        .await;
                     });
                     let stopped = tokio::select! {
                         stopped = operator => { stopped.unwrap(); true }

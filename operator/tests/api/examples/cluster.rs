@@ -7,7 +7,7 @@ use foodplatform_operator::{
         FoodPlatform, Reason,
         condition::{READY, TOPICS_READY},
     },
-    controller,
+    controller::{self, Conditions},
     fence::Fence,
 };
 use k8s_openapi::{NamespaceResourceScope, api::core::v1::Namespace};
@@ -72,7 +72,8 @@ impl Cluster {
         let scope: Vec<_> = namespaces.iter().cloned().collect();
         let (its_client, its_stop) = (client.clone(), stop.clone());
         let operator = tokio::spawn(async move {
-            controller::run(its_client, Fence::open(), &scope, Some("test".into()), its_stop, || {}).await;
+            let (identity, conditions) = (Some("test".into()), Conditions::default());
+            controller::run(its_client, Fence::open(), &scope, identity, &conditions, its_stop, || {}).await;
         });
         Self { client, namespaces, others, _fate: fate, operator, stop }
     }
