@@ -10,7 +10,7 @@ use local::{repository, run};
 const FILES: [(&[&str], &str); 3] = [
     (&[], "crds/foodplatforms.yaml"),
     (&[], "charts/foodplatform-operator/files/foodplatforms.yaml"),
-    (&["--", "reference"], "docs/reference.md"),
+    (&["--", "reference"], "docs/src/reference.md"),
 ];
 
 /// Writes the CustomResourceDefinition and its reference, or only compares them.
