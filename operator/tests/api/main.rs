@@ -18,6 +18,7 @@ mod conditions;
 mod delays;
 mod deletion;
 mod disturbed;
+mod documentation;
 mod door;
 mod explain;
 mod foreign;
