@@ -40,7 +40,9 @@ mod wait;
 
 pub use binaries::Binaries;
 pub use cache::Cache;
-pub use checkers::{actionlint, cargo_fuzz, check_jsonschema, cyclonus, istio, kafka_topic_definition, schemathesis};
+pub use checkers::{
+    actionlint, cargo_fuzz, check_jsonschema, cyclonus, istio, kafka_topic_definition, mdbook, schemathesis,
+};
 pub use cluster::{Cluster, Helpers};
 pub use control_plane::ControlPlane;
 pub use daemon::Daemon;
