@@ -19,6 +19,8 @@ use crate::{
 
 const CARGO_FUZZ_VERSION: &str = "0.13.2";
 
+const MDBOOK_VERSION: &str = "0.5.4";
+
 const ARGOCD: &str = "github.com/argoproj/argo-cd/v3";
 
 const ACTIONLINT: &str = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12";
@@ -224,17 +226,38 @@ pub fn cargo_fuzz(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
         // libFuzzer is in C++.
         packages::install(&["g++"], progress)?;
         let step = progress.step("build cargo-fuzz");
-        install_crate("cargo-fuzz", CARGO_FUZZ_VERSION, directory)?;
+        install_crate("cargo-fuzz", CARGO_FUZZ_VERSION, &[], directory)?;
         step.done("");
         Ok(())
     })?;
     Ok(entry.join("bin"))
 }
 
-fn install_crate(name: &str, version: &str, directory: &Path) -> Result<()> {
+/// The command of mdBook, which makes the documentation's pages.
+///
+/// # Errors
+/// When it cannot be built, with cargo's own words.
+pub fn mdbook(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
+    // Without its server and what watches files, which are half of it.
+    const FEATURES: [&str; 3] = ["--no-default-features", "--features", "search"];
+    let key = checksum(&[], &[&[MDBOOK_VERSION], &FEATURES[..]].concat())?;
+    let entry = cache.entry("mdbook", &key, |directory| {
+        let step = progress.step("build mdBook");
+        install_crate("mdbook", MDBOOK_VERSION, &FEATURES, directory)?;
+        step.done("");
+        Ok(())
+    })?;
+    Ok(entry.join("bin/mdbook"))
+}
+
+fn install_crate(name: &str, version: &str, features: &[&str], directory: &Path) -> Result<()> {
     let target = tempfile::tempdir()?;
     let mut cargo = Command::new("cargo");
-    cargo.args(["install", name, "--version", version, "--locked", "--no-track", "--root"]).arg(directory);
+    cargo
+        .args(["install", name, "--version", version, "--locked", "--no-track"])
+        .args(features)
+        .arg("--root")
+        .arg(directory);
     // In our directory: rust-toolchain.toml says which compiler.
     cargo.env("CARGO_TARGET_DIR", target.path()).current_dir(repository());
     exec::run(&mut cargo).map(drop).with_context(|| format!("cannot build {name}"))

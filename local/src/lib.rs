@@ -54,7 +54,7 @@ pub use binaries::{Binaries, helm};
 pub use cache::Cache;
 pub use checkers::{
     actionlint, argocd, argocd_definitions, cargo_deny, cargo_fuzz, check_jsonschema, cyclonus, helm4, istio,
-    istio_definitions, kstatus, kubeconform, prometheus, schemathesis, strimzi_definitions,
+    istio_definitions, kstatus, kubeconform, mdbook, prometheus, schemathesis, strimzi_definitions,
 };
 pub use cluster::{Cluster, Helpers};
 pub use compile::{build_static, compile};

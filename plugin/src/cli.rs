@@ -275,4 +275,24 @@ mod tests {
         assert_eq!(since("500ms"), Err("at least 1s".to_owned()));
         assert!(since("soon").is_err());
     }
+
+    /// Commands that the documentation names: they are taken as they stand there.
+    #[test]
+    fn the_commands_in_the_pages_are_commands() {
+        let mut checked = 0;
+        for page in book::pages().unwrap() {
+            for block in page.blocks().iter().filter(|block| ["console", "sh"].contains(&block.language())) {
+                let commands = block.commands();
+                // What stands behind the program's own words is the shell's.
+                let own = |command: &String| command.split(['|', '>']).next().unwrap_or_default().to_owned();
+                for command in commands.iter().filter(|line| line.starts_with("kubectl foodplatform ")).map(own) {
+                    let words = command.split_whitespace().skip(2);
+                    Arguments::try_parse_from(["kubectl foodplatform"].into_iter().chain(words))
+                        .unwrap_or_else(|error| panic!("{}:{}: {command}: {error}", page.path, block.line));
+                    checked += 1;
+                }
+            }
+        }
+        assert!(checked > 5, "{checked}");
+    }
 }

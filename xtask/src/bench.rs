@@ -110,7 +110,8 @@ pub(crate) fn run(part: Part, Settings { seconds, rate, platforms, out, write }:
 
 fn write_readme(part: Part, tables: &Path, plot: &Path) -> Result<()> {
     let text = fs::read_to_string(tables).with_context(|| format!("cannot read {}", tables.display()))?;
-    let kept = format!("docs/bench-{}.png", part.name());
-    fs::copy(plot, repository().join(&kept)).with_context(|| format!("cannot copy {}", plot.display()))?;
-    measure::write_readme(part.place(), &format!("{text}\n![bench {} as a plot]({kept})\n", part.name()))
+    // The README and the book show it there.
+    let kept = repository().join(format!("docs/src/images/bench-{}.png", part.name()));
+    fs::copy(plot, kept).with_context(|| format!("cannot copy {}", plot.display()))?;
+    measure::write_readme(part.place(), &text)
 }

@@ -54,7 +54,8 @@ pub(crate) fn run(instance: &Instance, Settings { names, short, out, write }: Se
     if write {
         let text = fs::read_to_string(&table).with_context(|| format!("cannot read {}", table.display()))?;
         measure::write_readme("checkpoints", &text)?;
-        let (plot, place) = (out.join(SHOWN).with_extension("svg"), repository().join("docs/checkpoints.svg"));
+        let (plot, place) =
+            (out.join(SHOWN).with_extension("svg"), repository().join("docs/src/images/checkpoints.svg"));
         fs::copy(&plot, &place).with_context(|| format!("cannot copy {} to {}", plot.display(), place.display()))?;
     }
     if !status.success() {

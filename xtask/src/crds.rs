@@ -10,7 +10,7 @@ use local::{repository, run};
 const FILES: [(&[&str], &str); 4] = [
     (&[], "crds/foodplatforms.yaml"),
     (&[], "charts/foodplatform-operator/files/foodplatforms.yaml"),
-    (&["--", "reference"], "docs/reference.md"),
+    (&["--", "reference"], "docs/src/reference.md"),
     (&["--", "values-schema"], "charts/foodplatform/values.schema.json"),
 ];
 

@@ -6,6 +6,7 @@ mod charts;
 mod checkpoints;
 mod conditions;
 mod crds;
+mod docs;
 mod down;
 mod forward;
 mod fuzz;
@@ -15,6 +16,7 @@ mod lint;
 mod measure;
 mod openapi;
 mod orders;
+mod pages;
 mod platform;
 #[cfg(test)]
 mod project;
@@ -85,12 +87,22 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Write docs/openapi/ from the services' code
+    /// Write docs/src/openapi/, and docs/src/apis.md about it, from the services' code
     Openapi {
-        /// Write nothing; fail when docs/openapi/ differs from the code
+        /// Write nothing; fail when docs/src/openapi/ differs from the code
         #[arg(long)]
         check: bool,
     },
+    /// Write docs/src/asyncapi.json, and docs/src/events.md about it: the events on the topics, from the services' code
+    Asyncapi {
+        /// Write nothing; fail when the file differs from the code
+        #[arg(long)]
+        check: bool,
+    },
+    /// Make the documentation's pages, in target/book
+    ///
+    /// It fails where a link leads nowhere.
+    Docs,
     /// Run the tests, each layer on the real thing, and clean up
     Test {
         /// Only these layers; all of them by default
@@ -175,6 +187,8 @@ fn run(command: Command) -> Result<()> {
         Command::Release { settings } => release::run(&settings),
         Command::Crds { check } => crds::write(check),
         Command::Openapi { check } => openapi::write(check),
+        Command::Asyncapi { check } => openapi::write_asyncapi(check),
+        Command::Docs => docs::build(),
         Command::Test { layers, only, package } => test::run(&layers, &borrowed(&only), &borrowed(&package)),
         Command::Lint => lint::run(),
         Command::Invariants => invariants::check(&Instance::dev()),

@@ -87,3 +87,24 @@ impl fmt::Display for Reason {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The page that tells of each reason what to do. A heading of the third level is a reason's name.
+    #[test]
+    fn every_reason_is_explained_and_nothing_else() {
+        let page = book::page("docs/src/troubleshooting.md").unwrap();
+        let told: Vec<_> = page.headings().into_iter().filter(|(level, _)| *level == 3).map(|(_, text)| text).collect();
+        let reasons: Vec<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+        assert_eq!(told, reasons, "in the order of their declaration, which is that of the table");
+        for reason in reasons {
+            let (_, paragraph) = page.text.split_once(&format!("### {reason}\n")).unwrap();
+            let paragraph = paragraph.split("\n#").next().unwrap_or_default();
+            for part in ["**Means:**", "**Looks like:**", "**Do:**"] {
+                assert!(paragraph.contains(part), "{reason} has no {part}");
+            }
+        }
+    }
+}

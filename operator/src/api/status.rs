@@ -35,7 +35,7 @@ pub struct FoodPlatformStatus {
     pub observed_generation: Option<i64>,
     /// Ready: all that the spec asks for is there and ready. Reconciling: it is being brought about, or waits for something
     /// that heals by itself. Stalled: a person has to act. Paused: `spec.paused` is true. TopicsReady, DatabaseReachable:
-    /// Kafka's topics are as asked for; the database answers the operator. The reasons are told of in docs/reference.md.
+    /// Kafka's topics are as asked for; the database answers the operator. The reasons are told of in docs/src/reference.md.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "conditions", length(max = 16))]
     pub conditions: Vec<Condition>,

@@ -23,6 +23,7 @@ mod definitions;
 mod delays;
 mod deletion;
 mod disturbed;
+mod documentation;
 mod door;
 mod examples;
 mod explain;

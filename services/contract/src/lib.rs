@@ -1,6 +1,7 @@
 //! What the services of the food-delivery platform say to each other: identifiers, states, snapshots,
 //! events and the topics that carry them. Pure data and pure functions: no I/O, no client.
 
+pub mod asyncapi;
 mod bounds;
 mod cancellation;
 mod envelope;

@@ -68,7 +68,7 @@ pub struct CookSnapshot {
 }
 
 /// Whether the kitchen had the stock for an order, with the cook that it became.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StockCheck {
     /// Whether the stock was there, and is reserved now.

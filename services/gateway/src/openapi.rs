@@ -8,10 +8,10 @@ use crate::deferring::{Cancelling, Placed};
 
 /// The services' own documents, which `cargo xtask openapi` writes: to the gateway, their interface is a given.
 const SERVICES: [&str; 4] = [
-    include_str!("../../../docs/openapi/order.json"),
-    include_str!("../../../docs/openapi/cook.json"),
-    include_str!("../../../docs/openapi/delivery.json"),
-    include_str!("../../../docs/openapi/mypage.json"),
+    include_str!("../../../docs/src/openapi/order.json"),
+    include_str!("../../../docs/src/openapi/cook.json"),
+    include_str!("../../../docs/src/openapi/delivery.json"),
+    include_str!("../../../docs/src/openapi/mypage.json"),
 ];
 
 /// What the paths begin with that are routed. Cook's `/cancellations` is not among them.

@@ -12,3 +12,4 @@ mod orders;
 mod plugin;
 mod refusals;
 mod resources;
+mod tutorial;

@@ -77,7 +77,7 @@ fn the_committed_definition_is_that_of_the_code() {
     for (path, generated) in [
         ("crds/foodplatforms.yaml", &definition),
         ("charts/foodplatform-operator/files/foodplatforms.yaml", &definition),
-        ("docs/reference.md", &page),
+        ("docs/src/reference.md", &page),
     ] {
         let full = format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"));
         let committed = std::fs::read_to_string(full).unwrap_or_default();

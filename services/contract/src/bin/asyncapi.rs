@@ -1,0 +1,5 @@
+//! Prints the AsyncAPI document of the topics.
+
+fn main() {
+    println!("{:#}", contract::asyncapi::document());
+}
