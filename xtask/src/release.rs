@@ -79,7 +79,7 @@ pub(crate) fn run(settings: &Settings) -> Result<()> {
     let (version, architectures) = (source.version.as_str(), settings.architectures.each());
     let registry = settings.registry.trim_end_matches('/');
 
-    let step = progress.step("compile");
+    let step = progress.step("compile and pack programs");
     let images = Images::compile(registry, Some(version), &architectures, source.clone(), &step)?;
     let plugin = compile(&[PLUGIN.package], Architecture::Amd64, version, &step)?.join(PLUGIN.binary);
     let mut plugins = vec![];
@@ -107,8 +107,11 @@ pub(crate) fn run(settings: &Settings) -> Result<()> {
     release.write("RELEASE_NOTES.md", notes)?;
     provenance::write(&release, &std::env::args().skip(1).collect::<Vec<_>>())?;
     digests::write(&release)?;
-    println!(
-        "{DIRECTORY} is version {version}: look at it, then push the tag and .github/workflows/publish.yml makes it again"
-    );
+    println!("{DIRECTORY} has version {version}");
+    if let Some(tag) = &commit.tag {
+        println!(
+            "Look at it, then `git push origin v{tag}`: .github/workflows/publish.yml makes it again and publishes it."
+        );
+    }
     Ok(())
 }
