@@ -146,7 +146,7 @@ pub fn cyclonus(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
 /// # Errors
 /// When they cannot be made, with Maven's or the generator's own words.
 pub fn strimzi_definitions(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
-    const KINDS: [&str; 4] = ["Kafka", "nodepool.KafkaNodePool", "topic.KafkaTopic", "user.KafkaUser"];
+    const KINDS: [&str; 4] = ["kafka.Kafka", "nodepool.KafkaNodePool", "topic.KafkaTopic", "user.KafkaUser"];
     let project = repository().join("local/strimzi/pom.xml");
     let key = checksum(&[&project], &KINDS)?;
     cache.entry("strimzi", &key, |directory| {
