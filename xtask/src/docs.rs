@@ -1,24 +1,39 @@
 //! `cargo xtask docs`: the documentation as a book.
 
-use std::process::Command;
+use std::{fs, path::PathBuf, process::Command};
 
-use anyhow::{Result, bail};
-use local::{Cache, Progress, mdbook, run};
+use anyhow::{Context as _, Result, bail};
+use local::{Cache, Progress, mdbook, repository, run};
+
+use crate::pages;
 
 /// Where it is made: below the project's directory.
 const PLACE: &str = "target/book";
+/// The chart's alerts, and the page about them.
+const ALERTS: &str = "charts/foodplatform-operator/files/alerts.yaml";
+const ALERTS_PAGE: &str = "docs/src/alerts.md";
 
 /// Makes the pages, when nothing is wrong with them.
 pub(crate) fn build() -> Result<()> {
+    let (path, page) = alerts()?;
+    fs::write(&path, page).with_context(|| format!("cannot write {}", path.display()))?;
     let problems = book::problems(&book::pages()?);
     if !problems.is_empty() {
         bail!("the book does not hold together:\n{}", problems.join("\n"));
     }
-    let place = local::repository().join(PLACE);
+    let place = repository().join(PLACE);
     let mdbook = mdbook(&Cache::open()?, &Progress::new())?;
     run(Command::new(mdbook).arg("build").arg(book::directory()).arg("--dest-dir").arg(&place))?;
     println!("{}", place.join("index.html").display());
     Ok(())
+}
+
+/// The page about alerts, and where it belongs.
+fn alerts() -> Result<(PathBuf, String)> {
+    let path = repository().join(ALERTS);
+    let rules = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let rules = serde_saphyr::from_str(&rules).with_context(|| format!("{} is no YAML", path.display()))?;
+    Ok((repository().join(ALERTS_PAGE), pages::alerts(&rules)))
 }
 
 #[cfg(test)]
@@ -26,6 +41,13 @@ mod tests {
     use clap::Parser as _;
 
     use crate::Arguments;
+
+    #[test]
+    fn the_page_about_alerts_is_that_of_the_chart() {
+        let (path, page) = super::alerts().unwrap();
+        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(committed == page, "run cargo xtask docs, and commit {}", super::ALERTS_PAGE);
+    }
 
     /// Commands of ours that the pages name: they are taken as they stand there.
     #[test]

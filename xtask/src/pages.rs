@@ -1,4 +1,4 @@
-//! The book's pages about APIs and events, from their documents.
+//! The book's pages about APIs, events and alerts, from their documents.
 
 use std::fmt::Write as _;
 
@@ -25,6 +25,32 @@ reader keeps the newest. An event may come more than once, with the same `ce_id`
 `NAMESPACE.NAME.`.
 
 ";
+
+const ALERTS: &str = "\
+# Alerts
+
+This page is written by `cargo xtask docs` from the rules of the chart's PrometheusRule, `charts/foodplatform-operator/files/alerts.yaml`.
+
+";
+
+/// The page about the chart's alerts: what each says, when, and what to do.
+pub(crate) fn alerts(rules: &Value) -> String {
+    let mut page = ALERTS.to_owned();
+    let groups = rules["groups"].as_array().into_iter().flatten();
+    for rule in groups.flat_map(|group| group["rules"].as_array().into_iter().flatten()) {
+        let annotation = |name: &str| text(&rule["annotations"][name]);
+        let (severity, patience) = (text(&rule["labels"]["severity"]), text(&rule["for"]));
+        let _ = write!(
+            page,
+            "## {}\n\n*{severity}*, after {patience}: {}\n\n",
+            text(&rule["alert"]),
+            annotation("summary")
+        );
+        let _ = write!(page, "```text\n{}\n```\n\n", rule["expr"].as_str().unwrap_or_default().trim());
+        let _ = write!(page, "Means: {}\n\nDo: {}\n\n", annotation("description"), annotation("runbook"));
+    }
+    page.trim_end().to_owned() + "\n"
+}
 
 /// The page about the APIs: a table for each service of what it answers to. `through` is the gateway's document.
 pub(crate) fn apis(services: &[(&str, Value)], through: &Value) -> String {

@@ -40,7 +40,17 @@ fn recorded(directory: &Path, metrics: &mut Metrics) {
             let arguments = up_to_its_end(&text[found.get(0).unwrap().end()..]);
             labels.extend(label.captures_iter(arguments).map(|label| label[1].to_owned()));
         }
+        metrics.extend(written(&text));
     }
+}
+
+/// A metric that is written as Prometheus reads it: its name is the constant METRIC.
+fn written(text: &str) -> Option<(String, (String, BTreeSet<String>))> {
+    let name = Regex::new(r#"const METRIC: &str = "([a-z_]+)""#).unwrap().captures(text)?;
+    let kind = Regex::new(r"# TYPE \{METRIC\} ([a-z]+)").unwrap().captures(text)?;
+    let labels = Regex::new(r#"([a-z_]+)=\\"\{"#).unwrap();
+    let labels = labels.captures_iter(text).map(|label| label[1].to_owned()).collect();
+    Some((name[1].to_owned(), (kind[1].to_owned(), labels)))
 }
 
 /// What comes before the parenthesis that ends a call, whose first one is not in `text`.
