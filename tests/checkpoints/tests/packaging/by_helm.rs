@@ -57,6 +57,7 @@ async fn nobody_who_orders_notices_what_becomes_of_the_operator() {
     install(&values);
     assert!(knows_field(), "installed again");
     stage.until_settled().await;
+    helm(&["test", OPERATOR, "--timeout=60s"]);
     load.answers(50).await;
     let traffic = load.stop().await;
     let answered = traffic.without_deferral().unwrap_or_else(|missed| panic!("{missed}"));
