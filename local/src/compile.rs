@@ -62,7 +62,10 @@ fn cargo(architecture: Architecture) -> Result<Command> {
     command.env("CARGO_ZIGBUILD_PYTHON_PATH", tools.join("bin/python"));
     // librdkafka's own configure knows these alone; what is built for this machine meanwhile asks for HOST_CC first.
     command.env("CC", tools.join("zig-cc")).env("HOST_CC", "cc");
+    command.env("CXX", tools.join("zig-c++")).env("HOST_CXX", "c++");
     // It builds a shared library, too, which exports more than there is; zig's linker would refuse that.
     command.env("LDFLAGS", "-Wl,--undefined-version");
+    // Nodes of this kind may have pages of 64 KiB, and an allocator that was made for smaller ones ends there at once.
+    command.env("JEMALLOC_SYS_WITH_LG_PAGE", "16");
     Ok(command)
 }
