@@ -1,8 +1,8 @@
 //! Archives that are the same, byte by byte, whenever and by whomever they are made from the same files.
 
-use std::{path::Path, process::Command};
+use std::{fs, io, path::Path, process::Command};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::exec;
 
@@ -27,7 +27,12 @@ pub fn tar(directory: &Path, file: &Path, compression: Compression, time: u64) -
         // Without the time at which it is done.
         command.arg("--use-compress-program=gzip --no-name --best");
     }
-    command.arg("--file").arg(file).arg("--directory").arg(directory).arg(".");
+    // Helm and others want names that don't begin with `./`.
+    let read = || format!("cannot list {}", directory.display());
+    let entries = fs::read_dir(directory).with_context(read)?;
+    let mut names = entries.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>().with_context(read)?;
+    names.sort();
+    command.arg("--file").arg(file).arg("--directory").arg(directory).arg("--").args(names);
     exec::run(&mut command).map(drop)
 }
 

@@ -34,7 +34,11 @@ pub(super) fn write(release: &Release, helm: &Path, registry: &str, progress: &P
     name_registry(&chart.join("values.yaml"), registry)?;
     // Packed again, since Helm writes down when it did so.
     tar(unpacked.path(), &release.file(&name), Compression::Gzip, release.commit.time)?;
-    let rendered = run(Command::new(helm).args(["template", CHART]).arg(&chart).args(["--namespace", NAMESPACE]))?;
+    // Of the very file that people get; without the chart's test, which would be applied as if it were part of it.
+    let mut template = Command::new(helm);
+    template.args(["template", CHART]).arg(release.file(&name)).args(["--namespace", NAMESPACE, "--skip-tests"]);
+    let rendered = run(&mut template)?;
+    ensure!(!rendered.contains("helm.sh/hook"), "{name} has hooks of Helm's, which install.yaml can't have");
     release.write("install.yaml", install(&rendered, version))?;
     let definition = fs::read(repository().join(DEFINITION)).with_context(|| format!("cannot read {DEFINITION}"))?;
     release.write("foodplatforms.crd.yaml", definition)?;
