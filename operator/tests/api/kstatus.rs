@@ -11,7 +11,7 @@ use foodplatform_operator::api::{FoodPlatform, Reason, condition::READY};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::world::{World, find, is_current};
+use crate::world::{find, is_current};
 
 /// The platforms that a test has seen, one of each that differ in what kstatus looks at.
 #[derive(Default)]
@@ -32,13 +32,15 @@ impl Seen {
     }
 }
 
+/// What it says of one.
 #[derive(Debug, Deserialize)]
-struct Answer {
-    status: String,
+pub(crate) struct Answer {
+    pub(crate) status: String,
     message: String,
 }
 
-fn answers(platforms: &[FoodPlatform]) -> Vec<Answer> {
+/// What it says of each.
+pub(crate) fn answers(platforms: &[FoodPlatform]) -> Vec<Answer> {
     let program = std::env::var("TEST_KSTATUS").expect("TEST_KSTATUS names the program that asks kstatus");
     let mut kstatus =
         Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program starts");
@@ -61,7 +63,8 @@ fn meant(platform: &FoodPlatform) -> &'static str {
     }
 }
 
-fn misunderstood(platforms: &[FoodPlatform]) -> Vec<String> {
+/// Those of which it says something else than what was meant.
+pub(crate) fn misunderstood(platforms: &[FoodPlatform]) -> Vec<String> {
     let answers = answers(platforms);
     assert_eq!(answers.len(), platforms.len());
     let judged = platforms.iter().zip(answers).filter(|(platform, answer)| {
@@ -72,43 +75,4 @@ fn misunderstood(platforms: &[FoodPlatform]) -> Vec<String> {
     judged
         .map(|(platform, answer)| format!("{answer:?} instead of {}: {:#?}", meant(platform), platform.status))
         .collect()
-}
-
-/// Without a status of any kind it would be taken for done.
-#[tokio::test]
-async fn what_no_operator_has_looked_at_is_in_progress() {
-    let world = World::unattended("unseen").await;
-    world.shop(json!({})).await;
-    let shop = world.get::<FoodPlatform>("shop").await.unwrap();
-    let answers = answers(std::slice::from_ref(&shop));
-    assert_eq!(answers[0].status, "InProgress", "{answers:?} of {:?}", shop.status);
-    world.end().await;
-}
-
-#[test]
-fn what_kstatus_takes_for_something_else_is_found() {
-    let platform = |reason: &str, ready: &str, stalled: &str| -> FoodPlatform {
-        let condition = |type_: &str, status: &str| {
-            let time = "2026-01-01T00:00:00Z";
-            json!({ "type": type_, "status": status, "reason": reason, "message": "so", "lastTransitionTime": time })
-        };
-        let mut platform = crate::world::shop(json!({ "kafka": { "bootstrapServers": "kafka:9092" } }));
-        platform["metadata"]["generation"] = json!(3);
-        platform["status"] = json!({
-            "observedGeneration": 3,
-            "conditions": [condition("Ready", ready), condition("Reconciling", "False"), condition("Stalled", stalled)],
-        });
-        serde_json::from_value(platform).unwrap()
-    };
-    assert_eq!(
-        misunderstood(&[platform("Ready", "True", "False"), platform("NameConflict", "False", "True")]),
-        [""; 0]
-    );
-    for wrong in [
-        platform("NameConflict", "False", "False"),
-        platform("Progressing", "False", "True"),
-        platform("Progressing", "True", "False"),
-    ] {
-        assert_eq!(misunderstood(&[wrong]).len(), 1);
-    }
 }

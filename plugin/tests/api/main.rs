@@ -14,6 +14,8 @@ mod errors;
 #[path = "../../../operator/tests/api/interference.rs"]
 #[allow(dead_code, reason = "the operator's tests use it")]
 mod interference;
+#[path = "../../../operator/tests/api/kstatus.rs"]
+mod kstatus;
 #[path = "../../../operator/tests/api/kubelet.rs"]
 #[allow(dead_code, reason = "the operator's tests use the rest of it")]
 mod kubelet;
