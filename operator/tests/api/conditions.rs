@@ -11,8 +11,9 @@ use url::Url;
 
 use crate::{
     door::Door,
+    kstatus,
     kubelet::Fate,
-    world::{World, database_url, is, kafka, message},
+    world::{World, database_url, is, kafka, message, shop},
 };
 
 #[tokio::test]
@@ -183,4 +184,43 @@ async fn a_database_that_goes_away_is_told_and_waited_for() {
     let shop = world.ready().await;
     assert!(is(&shop, DATABASE_REACHABLE, "True", "DatabaseReachable"));
     world.end().await;
+}
+
+/// Without a status of any kind it would be taken for done.
+#[tokio::test]
+async fn what_no_operator_has_looked_at_is_in_progress() {
+    let world = World::unattended("unseen").await;
+    world.shop(json!({})).await;
+    let shop = world.get::<FoodPlatform>("shop").await.unwrap();
+    let answers = kstatus::answers(std::slice::from_ref(&shop));
+    assert_eq!(answers[0].status, "InProgress", "{answers:?} of {:?}", shop.status);
+    world.end().await;
+}
+
+#[test]
+fn what_kstatus_takes_for_something_else_is_found() {
+    let platform = |reason: &str, ready: &str, stalled: &str| -> FoodPlatform {
+        let condition = |type_: &str, status: &str| {
+            let time = "2026-01-01T00:00:00Z";
+            json!({ "type": type_, "status": status, "reason": reason, "message": "so", "lastTransitionTime": time })
+        };
+        let mut platform = shop(json!({ "kafka": { "bootstrapServers": "kafka:9092" } }));
+        platform["metadata"]["generation"] = json!(3);
+        platform["status"] = json!({
+            "observedGeneration": 3,
+            "conditions": [condition("Ready", ready), condition("Reconciling", "False"), condition("Stalled", stalled)],
+        });
+        serde_json::from_value(platform).unwrap()
+    };
+    assert_eq!(
+        kstatus::misunderstood(&[platform("Ready", "True", "False"), platform("NameConflict", "False", "True")]),
+        [""; 0]
+    );
+    for wrong in [
+        platform("NameConflict", "False", "False"),
+        platform("Progressing", "False", "True"),
+        platform("Progressing", "True", "False"),
+    ] {
+        assert_eq!(kstatus::misunderstood(&[wrong]).len(), 1);
+    }
 }

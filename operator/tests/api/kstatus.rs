@@ -32,14 +32,14 @@ impl Seen {
     }
 }
 
-/// What kstatus says of an object.
+/// What it says of one.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Answer {
     pub(crate) status: String,
     message: String,
 }
 
-/// What it says of each of them.
+/// What it says of each.
 pub(crate) fn answers(platforms: &[FoodPlatform]) -> Vec<Answer> {
     let program = std::env::var("TEST_KSTATUS").expect("TEST_KSTATUS names the program that asks kstatus");
     let mut kstatus =
@@ -63,7 +63,7 @@ fn meant(platform: &FoodPlatform) -> &'static str {
     }
 }
 
-/// Those of which it says something else than the operator meant.
+/// Those of which it says something else than what was meant.
 pub(crate) fn misunderstood(platforms: &[FoodPlatform]) -> Vec<String> {
     let answers = answers(platforms);
     assert_eq!(answers.len(), platforms.len());

@@ -44,7 +44,6 @@ mod news;
 mod panics;
 mod paths;
 mod platform_chart;
-mod progress;
 mod replicas;
 mod rights;
 mod rollouts;

@@ -15,7 +15,6 @@ mod errors;
 #[allow(dead_code, reason = "the operator's tests use it")]
 mod interference;
 #[path = "../../../operator/tests/api/kstatus.rs"]
-#[allow(dead_code, reason = "the operator's tests use the rest of it")]
 mod kstatus;
 #[path = "../../../operator/tests/api/kubelet.rs"]
 #[allow(dead_code, reason = "the operator's tests use the rest of it")]

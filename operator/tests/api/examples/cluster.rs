@@ -3,10 +3,7 @@
 use std::{collections::BTreeSet, fmt::Debug, path::PathBuf, sync::Mutex, time::Duration};
 
 use foodplatform_operator::{
-    api::{
-        FoodPlatform, Reason,
-        condition::{READY, TOPICS_READY},
-    },
+    api::{FoodPlatform, condition::READY},
     controller::{self, Conditions},
     fence::Fence,
 };
@@ -27,7 +24,7 @@ use crate::{
     definitions,
     kubelet::{self, Fate},
     strimzi,
-    world::{client, database_url, eventually, find, install_definition, is, is_current, kafka},
+    world::{client, database_url, eventually, install_definition, is, is_current, kafka},
 };
 
 pub(super) struct Cluster {
@@ -102,21 +99,16 @@ impl Cluster {
         }
     }
 
-    /// Waits until a platform is ready, but for a database that is to prove who it is: the tests' own can't.
+    /// Waits until a platform is ready.
     pub(super) async fn ready(&self, namespace: &str, name: &str) {
         let platforms: Api<FoodPlatform> = Api::namespaced(self.client.clone(), namespace);
         let last = Mutex::new(None);
         let what = format!("{namespace}/{name} to be ready");
         let seen = eventually(&what, || async {
             let platform = platforms.get(name).await.unwrap();
-            let status = platform.status.clone().unwrap_or_default();
-            let proves = platform.spec.database.ca_secret_ref.is_some();
-            let reason = if proves { Reason::DatabaseUnreachable } else { Reason::Ready };
-            let reached = find(&platform, READY).is_some_and(|(_, told, _)| told == reason.as_str());
-            let topics = is(&platform, TOPICS_READY, "True", "TopicsReady");
-            let is_ready = reached && topics && status.services_ready.as_deref() == Some("5/5");
-            *last.lock().unwrap() = Some(status.conditions);
-            (is_current(&platform) && is_ready).then_some(())
+            let is_ready = is_current(&platform) && is(&platform, READY, "True", "Ready");
+            *last.lock().unwrap() = platform.status;
+            is_ready.then_some(())
         });
         if tokio::time::timeout(Duration::from_secs(55), seen).await.is_err() {
             panic!("{namespace}/{name} is not ready: {:#?}", last.lock().unwrap());
