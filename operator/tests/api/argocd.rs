@@ -182,9 +182,6 @@ async fn the_cases_are_what_the_operator_writes() {
     let pause =
         async |paused: Value| drop(world.patch::<FoodPlatform>("shop", json!({ "spec": { "paused": paused } })).await);
     let is_paused = |shop: &FoodPlatform| is_current(shop) && is(shop, PAUSED, "True", "Paused");
-    pause(json!(true)).await;
-    is_as_kept(&world, "suspended_stalled", |shop| is_paused(shop) && stalls(shop)).await;
-    pause(Value::Null).await;
 
     // Nobody answers there.
     world.secret_with("url", "postgres://food:secret@127.0.0.1:1/food").await;
@@ -206,6 +203,11 @@ async fn the_cases_are_what_the_operator_writes() {
     .await;
     pause(json!(true)).await;
     is_as_kept(&world, "suspended", |shop| is_paused(shop) && is(shop, READY, "True", "Ready")).await;
+    // A paused platform is not brought about, but what can't be understood of it is told.
+    let spec = json!({ "services": { "order": { "affinity": { "nodeAfinity": {} } } } });
+    world.patch::<FoodPlatform>("shop", json!({ "spec": spec })).await;
+    let invalid = |shop: &FoodPlatform| is(shop, STALLED, "True", Reason::InvalidSpec.as_str());
+    is_as_kept(&world, "suspended_stalled", |shop| is_paused(shop) && invalid(shop)).await;
     world.end().await;
 
     // The operator hasn't got to it yet.

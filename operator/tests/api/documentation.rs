@@ -56,6 +56,7 @@ async fn the_api_server_takes_what_the_pages_say() {
                 dry_run(&world, &object).await.unwrap_or_else(|error| panic!("{place}: {error}"));
                 if object["kind"] == "FoodPlatform" {
                     object["metadata"]["uid"] = json!("1");
+                    object["metadata"]["namespace"] = json!(world.namespace);
                     let platform: FoodPlatform = serde_json::from_value(object).unwrap();
                     Platform::new(&platform).unwrap_or_else(|error| panic!("{place}: {error}"));
                     platforms += 1;
