@@ -22,6 +22,8 @@ const CARGO_FUZZ_VERSION: &str = "0.13.2";
 const MDBOOK_VERSION: &str = "0.5.4";
 
 const ARGOCD: &str = "github.com/argoproj/argo-cd/v3";
+/// What it calls itself: the version that our Go module of its name requires.
+const ARGOCD_VERSION: &str = "3.5.3";
 
 const ACTIONLINT: &str = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12";
 /// It has the same client of Kubernetes as our Helm 3, which is most of both and is built but once.
@@ -182,7 +184,8 @@ pub fn istio_definitions() -> Result<PathBuf> {
 /// # Errors
 /// When it cannot be built, with Go's own words.
 pub fn argocd(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
-    go_tool(cache, progress, "argocd", &format!("{ARGOCD}/cmd"), "-s -w", |directory| {
+    let flags = format!("-s -w -X {ARGOCD}/common.version={ARGOCD_VERSION}");
+    go_tool(cache, progress, "argocd", &format!("{ARGOCD}/cmd"), &flags, |directory| {
         // One program, which looks at the name that it is called by.
         for component in ["argocd-application-controller", "argocd-repo-server"] {
             symlink("argocd", directory.join(component))?;
