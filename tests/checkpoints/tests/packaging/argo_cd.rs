@@ -35,6 +35,10 @@ impl Argo {
         let server = block_in_place(|| {
             let definitions = local::argocd_definitions().unwrap().display().to_string();
             kubectl(&["apply", "--server-side", "--kustomize", &definitions], "");
+            let kinds = ["applications", "applicationsets", "appprojects"];
+            let kinds = kinds.map(|kind| format!("customresourcedefinition/{kind}.argoproj.io"));
+            let kinds: Vec<_> = kinds.iter().map(String::as_str).collect();
+            kubectl(&[&["wait", "--for=condition=Established", "--timeout=60s"], &kinds[..]].concat(), "");
             kubectl(&["apply", "--server-side", "--filename", "-"], &settings().to_string());
             kubectl(&["apply", "--server-side", "--filename", "-"], &read(CUSTOMIZATIONS));
             fs::create_dir(directory.path().join("repositories")).unwrap();
