@@ -4,10 +4,13 @@ use std::{fs, path::Path};
 
 use ::tests::{
     cluster::{Cluster, until_gone},
-    servers,
+    servers, wait,
 };
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::DeleteParams;
+use kube::{
+    Api,
+    api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams},
+};
 use local::{ArgoCd, ArgoCdSettings, run_with_input};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -32,13 +35,17 @@ impl Argo {
     pub(crate) async fn start(cluster: &Cluster) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let programs = servers::argo_cd();
+        let definitions = block_in_place(local::argocd_definitions).unwrap().display().to_string();
+        kubectl(&["apply", "--server-side", "--kustomize", &definitions], "");
+        for kind in ["Application", "AppProject"] {
+            let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("argoproj.io", "v1alpha1", kind));
+            let objects: Api<DynamicObject> = cluster.dynamic(NAMESPACE, &resource);
+            wait::until(&format!("{kind}s to be known"), wait::SOON, async || {
+                objects.list(&ListParams::default()).await.map(drop).map_err(|error| error.to_string())
+            })
+            .await;
+        }
         let server = block_in_place(|| {
-            let definitions = local::argocd_definitions().unwrap().display().to_string();
-            kubectl(&["apply", "--server-side", "--kustomize", &definitions], "");
-            let kinds = ["applications", "applicationsets", "appprojects"];
-            let kinds = kinds.map(|kind| format!("customresourcedefinition/{kind}.argoproj.io"));
-            let kinds: Vec<_> = kinds.iter().map(String::as_str).collect();
-            kubectl(&[&["wait", "--for=condition=Established", "--timeout=60s"], &kinds[..]].concat(), "");
             kubectl(&["apply", "--server-side", "--filename", "-"], &settings().to_string());
             kubectl(&["apply", "--server-side", "--filename", "-"], &read(CUSTOMIZATIONS));
             fs::create_dir(directory.path().join("repositories")).unwrap();
@@ -79,7 +86,7 @@ impl Argo {
 pub(crate) fn kubectl(arguments: &[&str], input: &str) -> String {
     let mut command = std::process::Command::new(servers::kubectl());
     command.env("KUBECONFIG", servers::kubeconfig()).args(arguments);
-    run_with_input(&mut command, input.as_bytes()).unwrap_or_else(|error| panic!("{error:#}"))
+    block_in_place(|| run_with_input(&mut command, input.as_bytes())).unwrap_or_else(|error| panic!("{error:#}"))
 }
 
 /// What Argo CD's own manifests make, as far as its controller looks at it.
