@@ -256,7 +256,8 @@ async fn an_operator_of_some_namespaces_has_rights_in_these_alone() {
         world.shop(json!({})).await;
         world.ready().await;
     }
-    assert!(other.get::<FoodPlatform>("shop").await.unwrap().status.is_none(), "nobody has looked at it");
+    let status = other.get::<FoodPlatform>("shop").await.unwrap().status.unwrap_or_default();
+    assert!(status.conditions.is_empty(), "somebody has looked at it: {status:?}");
     let user = format!("system:serviceaccount:{}:foodplatform-operator", one.namespace);
     for (namespace, allowed) in [(&one.namespace, true), (&two.namespace, true), (&other.namespace, false)] {
         for (group, resource) in [("foodplatform.dev", "foodplatforms"), ("", "secrets"), ("apps", "deployments")] {
