@@ -76,7 +76,7 @@ impl ArgoCd {
             "--disable-tls".to_owned(),
             "--client-ca-path=".to_owned(),
         ];
-        let repo_server = start(&settings.program(&arguments)?, directory, repo)?;
+        let repo_server = start(&settings.program(&arguments), directory, repo)?;
         let metrics = address()?;
         let arguments = [
             "argocd-application-controller".to_owned(),
@@ -89,7 +89,7 @@ impl ArgoCd {
             format!("--redis={redis}"),
             format!("--metrics-port={}", metrics.port()),
         ];
-        let controller = start(&settings.program(&arguments)?, directory, metrics)?;
+        let controller = start(&settings.program(&arguments), directory, metrics)?;
         Ok(Self { git, _controller: controller, _repo_server: repo_server, _redis: redis_server, _git: git_server })
     }
 
@@ -101,7 +101,7 @@ impl ArgoCd {
 
 impl ArgoCdSettings<'_> {
     /// A component, by its name and its arguments.
-    fn program(&self, line: &[String]) -> Result<Program> {
+    fn program(&self, line: &[String]) -> Program {
         let helm = self.helm.parent().unwrap_or(self.helm).display();
         let (programs, directory) = (self.programs.display(), self.directory.display());
         let variables = [
@@ -116,7 +116,7 @@ impl ArgoCdSettings<'_> {
             "ARGOCD_FAKE_IN_CLUSTER=true".to_owned(),
         ];
         let name = line.first().map(String::as_str).unwrap_or_default();
-        Ok(Program::new(name, Path::new("/usr/bin/env"), variables.into_iter().chain(line.iter().cloned())))
+        Program::new(name, Path::new("/usr/bin/env"), variables.into_iter().chain(line.iter().cloned()))
     }
 }
 

@@ -9,7 +9,10 @@ use std::{
 
 use contract::{OrderSnapshot, OrderStatus, Topic};
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use kube::{
+    ResourceExt,
+    api::{ListParams, Patch, PatchParams, PostParams},
+};
 use local::{Cluster as Node, Instance};
 use serde_json::{Value, json};
 use tests::{
@@ -184,6 +187,18 @@ impl Stage {
     /// When the API server doesn't answer.
     pub async fn ready_pods(&self, service: Service) -> Result<Vec<Pod>, String> {
         Ok(self.pods(service).await?.into_iter().filter(is_ready).collect())
+    }
+
+    /// The names of all services' ready pods.
+    ///
+    /// # Errors
+    /// When the API server doesn't answer.
+    pub async fn ready_names(&self) -> Result<BTreeSet<String>, String> {
+        let mut names = BTreeSet::new();
+        for service in Service::ALL {
+            names.extend(self.ready_pods(service).await?.iter().map(ResourceExt::name_any));
+        }
+        Ok(names)
     }
 
     /// Waits until the platform is ready, and no pod of an older version is there any more: until it ends it goes on taking

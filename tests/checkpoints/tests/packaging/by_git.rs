@@ -39,16 +39,21 @@ const DEADLINE: &str = "20s";
 /// What Argo CD notes on what it has made.
 const TRACKING: &str = "argocd.argoproj.io/";
 
+/// A kind by its group, its version and its name.
+type Kind = (&'static str, &'static str, &'static str);
+
+const SERVICE: Kind = ("", "v1", "Service");
+const AUTOSCALER: Kind = ("autoscaling", "v2", "HorizontalPodAutoscaler");
 /// The kinds of a platform's children, whoever made them.
-const KINDS: [(&str, &str, &str); 10] = [
+const KINDS: [Kind; 10] = [
     ("", "v1", "ConfigMap"),
     ("", "v1", "PersistentVolumeClaim"),
     ("", "v1", "Pod"),
     ("", "v1", "Secret"),
-    ("", "v1", "Service"),
+    SERVICE,
     ("", "v1", "ServiceAccount"),
     ("apps", "v1", "Deployment"),
-    ("autoscaling", "v2", "HorizontalPodAutoscaler"),
+    AUTOSCALER,
     ("batch", "v1", "Job"),
     ("networking.k8s.io", "v1", "NetworkPolicy"),
 ];
@@ -100,7 +105,7 @@ impl Scene {
         platform.cluster.names::<Pod>(&platform.namespace, &selector).await.unwrap().into_iter().collect()
     }
 
-    async fn objects(&self, kind: (&str, &str, &str)) -> Vec<DynamicObject> {
+    async fn objects(&self, kind: Kind) -> Vec<DynamicObject> {
         let platform = &self.throwaway.platform;
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(kind.0, kind.1, kind.2));
         let api: KubeApi<DynamicObject> = platform.cluster.dynamic(&platform.namespace, &resource);
@@ -111,8 +116,7 @@ impl Scene {
     async fn stage(&self) -> Stage {
         let platform = &self.throwaway.platform;
         let name = platform.child(Service::Gateway);
-        let service = KIND_SERVICE;
-        let services = self.objects(service).await;
+        let services = self.objects(SERVICE).await;
         let port = services.iter().find(|service| service.name_any() == name);
         let port = port.and_then(|service| service.data.pointer("/spec/ports/0/nodePort")?.as_u64()).unwrap();
         let gateway = servers::gateway();
@@ -120,8 +124,6 @@ impl Scene {
         Stage::of(platform.clone(), Api::new(format!("{host}:{port}")), Length::Short)
     }
 }
-
-const KIND_SERVICE: (&str, &str, &str) = ("", "v1", "Service");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_platform_lives_as_its_repository_says() {
@@ -166,7 +168,7 @@ async fn a_platform_lives_as_its_repository_says() {
         .await;
     assert_eq!(degraded.sync, "Synced", "{degraded:?}");
     assert!(scene.pods().await.is_superset(&pods), "running pods are left alone");
-    let ready = ready_pods(&stage).await;
+    let ready = stage.ready_names().await.unwrap();
     assert!(ready.is_superset(&pods), "{pods:?} were ready, {ready:?} are");
 
     let reverted = scene.repository.revert();
@@ -235,21 +237,13 @@ async fn the_operator_and_a_platform_come_from_an_app_of_apps() {
     quickstart.until_ready().await;
 }
 
-async fn ready_pods(stage: &Stage) -> BTreeSet<String> {
-    let mut ready = BTreeSet::new();
-    for service in Service::ALL {
-        ready.extend(stage.ready_pods(service).await.unwrap().iter().map(|pod| pod.name_any()));
-    }
-    ready
-}
-
 /// Nothing is made anew and nothing differs while nobody changes anything, though an autoscaler is at work.
 async fn rests(scene: &Scene) {
     let seconds = env::var("TEST_REST_SECONDS").ok().map_or(REST, |text| text.parse().unwrap());
     let before = scene.application.state().await.unwrap();
     let object = async || scene.throwaway.platform.api().get(&scene.throwaway.platform.name).await;
     let version = object().await.unwrap().resource_version();
-    let autoscalers = scene.objects(("autoscaling", "v2", "HorizontalPodAutoscaler")).await;
+    let autoscalers = scene.objects(AUTOSCALER).await;
     assert!(!autoscalers.is_empty());
     let watch = scene.application.watch();
     tokio::time::sleep(Duration::from_secs(seconds)).await;

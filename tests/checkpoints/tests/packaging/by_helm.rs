@@ -1,16 +1,14 @@
 //! The operator's chart upgraded, rolled back, uninstalled and installed again, while people order from a platform.
 
 use std::{
-    collections::BTreeSet,
     fs,
     io::Write as _,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use ::tests::{cluster::OPERATOR_NAMESPACE, process::Service, servers};
+use ::tests::{cluster::OPERATOR_NAMESPACE, servers};
 use checkpoints::{EVERYTHING, Length, Load, Rate, Stage};
-use kube::ResourceExt as _;
 use local::run;
 use serde_json::Value;
 use tempfile::NamedTempFile;
@@ -28,7 +26,7 @@ const RATE: Rate = Rate { orders: 5, reads: 30 };
 async fn nobody_who_orders_notices_what_becomes_of_the_operator() {
     let stage = Stage::connect(Length::Short).await;
     stage.until_settled().await;
-    let pods = pods(&stage).await;
+    let pods = stage.ready_names().await.unwrap();
     let directory = tempfile::tempdir().unwrap();
     let chart = local::repository().join("charts").join(OPERATOR);
     let older = older(&chart, directory.path());
@@ -52,7 +50,7 @@ async fn nobody_who_orders_notices_what_becomes_of_the_operator() {
     assert_eq!(left.trim(), "", "the operator is gone");
     // Nobody looks after it, and it goes on.
     load.answers(200).await;
-    assert_eq!(self::pods(&stage).await, pods, "without the operator");
+    assert_eq!(stage.ready_names().await.unwrap(), pods, "without the operator");
 
     install(&values);
     assert!(knows_field(), "installed again");
@@ -61,7 +59,7 @@ async fn nobody_who_orders_notices_what_becomes_of_the_operator() {
     load.answers(50).await;
     let traffic = load.stop().await;
     let answered = traffic.without_deferral().unwrap_or_else(|missed| panic!("{missed}"));
-    assert_eq!(self::pods(&stage).await, pods, "in the end");
+    assert_eq!(stage.ready_names().await.unwrap(), pods, "in the end");
     let held = stage.delivered(traffic.told).await.unwrap_or_else(|missed| panic!("{missed}"));
     println!("{answered} requests and none failed, no pod was replaced; {held}");
 }
@@ -77,15 +75,6 @@ fn upgrade(chart: &Path, values: &Value) {
     file.write_all(values.to_string().as_bytes()).unwrap();
     let values = file.path().display().to_string();
     helm(&["upgrade", OPERATOR, &chart, "--install", "--wait", "--timeout=120s", "--values", &values]);
-}
-
-/// The ready pods, by their names.
-async fn pods(stage: &Stage) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    for service in Service::ALL {
-        names.extend(stage.ready_pods(service).await.unwrap().iter().map(|pod| pod.name_any()));
-    }
-    names
 }
 
 /// The chart as it was in the version before: with a definition that lacks a field.
